@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from api.keys import READ_TURNOUT, Key, admit, may_be_key
+from api.keys import READ_TURNOUT, Key, admit_key, may_be_key
 from ballots.ballots import Ballot, get_ballot
 from core.db.in_time import answer_in_time
 from core.errors import NotFound
@@ -72,7 +72,7 @@ async def still_admitted(request: web.Request) -> bool:
 async def _admit(request: web.Request, given: str) -> Key | None:
     runtime = request.app[RUNTIME]
     async with runtime.pool.acquire() as db:
-        return await admit(db, given, now=runtime.clock())
+        return await admit_key(db, given, now=runtime.clock())
 
 
 def _wait() -> web.Response:

@@ -143,7 +143,7 @@ def may_be_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
+async def admit_key(db: Connection, key: str, *, now: datetime) -> Key | None:
     """Find the API key that a text is; None if it is unknown or was revoked."""
     parts = _KEY.fullmatch(key)
     row = await db.fetchrow(SQL["find_key"], parts["handle"]) if parts else None

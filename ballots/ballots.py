@@ -36,7 +36,7 @@ class BallotTerms:
     last_posting_at: datetime | None
     replacement_by: datetime | None
     threshold: float
-    each: str | None
+    constituency_kind: str | None
 
     @classmethod
     def of(cls, spec: BallotSpec, time_zone: str) -> BallotTerms:
@@ -178,7 +178,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
         await counts.lock_counts(db, ballot_id)
         changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=STATEMENT_TIMEOUT)).split()[-1])
         if changed:
-            await counts.add_up(db, ballot_id)
+            await counts.correct_sums(db, ballot_id)
         return changed
 
 

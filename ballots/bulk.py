@@ -10,7 +10,7 @@ from typing import Final
 from ballots import counts
 from ballots.claims import ClaimKind, ClaimSource, update_statuses
 from core.db import Connection, load_queries
-from messaging.goals import meet_goal_for_many, reopen_many
+from messaging.goals import meet_goal_of_many, reopen_goal_of_many
 
 SQL: Final = load_queries(__file__)
 
@@ -62,7 +62,7 @@ async def record_claims(
     voted = [row["person_id"] for row in moved if row["now"] == ClaimKind.VOTED]
     lost = [row["person_id"] for row in moved if row["before"] == ClaimKind.VOTED]
     if voted:
-        await meet_goal_for_many(db, goal_id, voted, source=source)
+        await meet_goal_of_many(db, goal_id, voted, source=source)
     if lost:
-        await reopen_many(db, goal_id, lost)
+        await reopen_goal_of_many(db, goal_id, lost)
     return len(moved)

@@ -27,7 +27,7 @@ import asyncpg
 
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
-from messaging.goals import meet_goal, reopen
+from messaging.goals import meet_goal, reopen_goal
 
 SQL: Final = load_queries(__file__)
 
@@ -189,7 +189,7 @@ async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id
         if change["now"] == ClaimKind.VOTED:
             await meet_goal(db, goal_id, person_id, source=source)
         elif change["before"] == ClaimKind.VOTED:
-            await reopen(db, goal_id, person_id)
+            await reopen_goal(db, goal_id, person_id)
 
 
 async def update_statuses(db: Connection, ballot_id: int, people: Sequence[int]) -> list[asyncpg.Record]:

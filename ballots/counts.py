@@ -1,12 +1,12 @@
 """Counts of a ballot by unit: running sums of count changes, so the 120,000th confirmation is as cheap as the first.
 
 Every change of a member's status adds `-1` to one sum and `+1` to another (`count_change`); a reader adds up a few
-hundred rows and passes each sum to the units above. `compact` keeps the rows few, `recount` compares them with the
-ledger itself.
+hundred rows and passes each sum to the units above. `compact_turnout` keeps the rows few, `find_differences` compares
+them with the ledger itself.
 
 The numbers of people who can be reached and who were contacted follow from addresses, suppressions and messages, which
-change by the thousand. `refresh` recounts these numbers in one statement and adds the differences. Workers refresh open
-ballots on their ticks (`refresh_due`), one worker at a time; the command line refreshes before it prints.
+change by the thousand. `refresh_reach` recounts these numbers in one statement and adds the differences. Workers
+refresh open ballots on their ticks (`refresh_due`), one worker at a time; the command line refreshes before it prints.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[
     ]
 
 
-async def recount(db: Connection, ballot_id: int) -> list[Difference]:
+async def find_differences(db: Connection, ballot_id: int) -> list[Difference]:
     """Compare the running sums with a full recount of electors and claims; return the differences, none if all is well.
 
     It is one statement on one snapshot, so claims may be recorded meanwhile.
@@ -105,7 +105,7 @@ async def recount(db: Connection, ballot_id: int) -> list[Difference]:
     return _differences(await db.fetch(SQL["find_ledger_differences"], ballot_id, *RANKING))
 
 
-async def add_up(db: Connection, ballot_id: int) -> int:
+async def correct_sums(db: Connection, ballot_id: int) -> int:
     """Correct the sums of electors and statuses by a recount, after the electorate itself has changed.
 
     Call it in the transaction that changed the electorate, after `lock_counts`.
@@ -113,7 +113,7 @@ async def add_up(db: Connection, ballot_id: int) -> int:
     Returns:
         How many sums were off.
     """
-    return await _correct(db, ballot_id, await recount(db, ballot_id))
+    return await _correct(db, ballot_id, await find_differences(db, ballot_id))
 
 
 async def lock_counts(db: Connection, ballot_id: int) -> None:
@@ -121,7 +121,7 @@ async def lock_counts(db: Connection, ballot_id: int) -> None:
     await db.execute(SQL["lock_ballot"], ballot_id)
 
 
-async def refresh(db: Connection, ballot_id: int) -> int:
+async def refresh_reach(db: Connection, ballot_id: int) -> int:
     """Recount the members who can be reached, by channel, and the members who were contacted.
 
     *Reachable* have an address that nothing suppresses; *contacted* had at least one message that a provider accepted.
@@ -142,7 +142,7 @@ async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> Non
     if await db.fetchval(SQL["is_contacted_final"], ballot_id):
         return
     async with db.transaction():
-        await refresh(db, ballot_id)
+        await refresh_reach(db, ballot_id)
         await db.execute(SQL["finish_contacted"], ballot_id, now)
 
 
@@ -153,11 +153,11 @@ async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
     """
     for row in await db.fetch(SQL["list_closed_ballots"], person_id, now):
         async with db.transaction():
-            await refresh(db, row["ballot_id"])
+            await refresh_reach(db, row["ballot_id"])
             await db.execute(SQL["finish_reach"], row["ballot_id"], now)
 
 
-async def compact(db: Connection) -> int:
+async def compact_turnout(db: Connection) -> int:
     """Replace the rows of each sum by one row.
 
     Returns:
@@ -175,7 +175,7 @@ async def refresh_due(db: Connection, now: datetime) -> int:
     counted = 0
     while (ballot_id := await db.fetchval(SQL["take_due_ballot"], now, REACH_LEASE)) is not None:
         began = time.monotonic()
-        await refresh(db, ballot_id)
+        await refresh_reach(db, ballot_id)
         took = time.monotonic() - began
         await db.execute(SQL["note_recount"], ballot_id, max(REACH_EVERY, took / REACH_SHARE) - took)
         counted += 1

@@ -59,7 +59,7 @@ class TurnoutChange:
     status: str | None
 
 
-async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000) -> list[TurnoutChange]:
+async def read_changes(db: Connection, ballot_id: int, after: int, limit: int = 1000) -> list[TurnoutChange]:
     """Return the changes of a ballot after a position in the feed.
 
     Call it outside any transaction: a position must be committed before the next is given out.
@@ -70,11 +70,11 @@ async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000)
         after: the last `seq` dealt with; 0 from the beginning.
         limit: most changes to return; fewer means that this is all for now.
     """
-    await number(db)
+    await number_claims(db)
     return [TurnoutChange(**row) for row in await db.fetch(SQL["read_changes"], ballot_id, after, limit)]
 
 
-async def number(db: Connection) -> None:
+async def number_claims(db: Connection) -> None:
     """Number every committed claim that has no position in the feed yet."""
     if await db.fetchval(SQL["has_unnumbered_claims"]):
         async with db.transaction():
@@ -82,9 +82,9 @@ async def number(db: Connection) -> None:
             await db.execute(SQL["number_claims"])
 
 
-async def last(db: Connection) -> int:
+async def last_position(db: Connection) -> int:
     """Return the last position given out; following from here shows only new changes."""
-    await number(db)
+    await number_claims(db)
     return int(await db.fetchval(SQL["last_position"]))
 
 
@@ -104,7 +104,7 @@ async def follow(
     """
     while True:
         async with runtime.pool.acquire() as db:
-            batch = await changes(db, ballot_id, after, limit)
+            batch = await read_changes(db, ballot_id, after, limit)
         for change in batch:
             yield change
             after = change.seq

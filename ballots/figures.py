@@ -11,7 +11,7 @@ import math
 from ballots.score import Score
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Format a number: `12,345`; a value under ten that is not whole keeps one digit: `0.4`."""
     if abs(value) < 10 and (shown := round(value, 1)) != int(shown):
         return f"{shown:.1f}"
@@ -20,7 +20,7 @@ def number(value: float) -> str:
 
 def at_least(value: float) -> str:
     """Format a needed number, rounded up: `12` for 11.2, because 11 is not enough."""
-    return number(math.ceil(round(value, 6)))
+    return format_number(math.ceil(round(value, 6)))
 
 
 def percent(share: float, digits: int = 1, *, mark: float = 1.0) -> str:
@@ -47,9 +47,9 @@ def estimate(score: Score) -> str:
     """Format the estimated votes; under ten with one digit, because 2 confirmations are 1.7 votes."""
     exact = score.estimated
     if exact >= 10:
-        return number(score.estimate)
+        return format_number(score.estimate)
     shown = round(exact, 1)
-    return number(math.floor(exact * 10) / 10 if shown >= score.target and not score.reached else shown)
+    return format_number(math.floor(exact * 10) / 10 if shown >= score.target and not score.reached else shown)
 
 
 def over_report(score: Score) -> str:
@@ -62,5 +62,5 @@ def needed(score: Score) -> str:
     if score.reached:
         return "reached"
     if score.needed:
-        return number(score.needed)
+        return format_number(score.needed)
     return "all have confirmed" if score.electorate else ""

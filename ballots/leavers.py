@@ -22,10 +22,10 @@ from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import NotFound
 from core.files.row_problems import Problem
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import lift
 from people.leaving_dates import clear_leaving_dates, due_leavers, mark_struck_off, set_leaving_dates
-from people.lists.lists import BadRow, open_list, read_moment
+from people.lists.lists import BadRow, open_list, read_past_date
 from people.people_lock import lock_people
 
 SQL: Final = load_queries(__file__)
@@ -99,7 +99,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
                 table.reject(line, BadRow("no_member", "There is no membership number.", "member_id"))
                 continue
             try:
-                on = read_moment(row["left_on"], zone, now=_EVER, column="left_on") if row["left_on"] else otherwise
+                on = read_past_date(row["left_on"], zone, now=_EVER, column="left_on") if row["left_on"] else otherwise
             except BadRow as bad:
                 table.reject(line, bad)
                 continue
@@ -107,7 +107,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
         return leavers, table.problems.kept
 
 
-async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now: datetime) -> LeaversReport:
+async def record_leavers(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now: datetime) -> LeaversReport:
     """Record leavers and their dates, and strike off those whose date has come.
 
     Args:
@@ -179,7 +179,7 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
             await counts.lock_counts(db, ballot_id)
         for ballot_id in ballots:
             await db.execute(SQL["leave_ballot"], ballot_id, ids)
-            await counts.add_up(db, ballot_id)
+            await counts.correct_sums(db, ballot_id)
         await mark_struck_off(db, ids, now)
         entries = [
             {
@@ -253,4 +253,4 @@ async def leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
     """
     for row in await db.fetch(SQL["list_ballots_after"], person_id, now):
         await db.execute(SQL["leave_ballot"], row["ballot_id"], [person_id])
-        await counts.add_up(db, row["ballot_id"])
+        await counts.correct_sums(db, row["ballot_id"])

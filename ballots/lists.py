@@ -24,7 +24,7 @@ from people.imports.mapping import ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
 
 ANSWERS: Final = (
-    "standing", "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
+    "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
     "status",
 )  # fmt: skip
 """Names of the column that holds the answer; the first that a file has is used."""

@@ -27,7 +27,7 @@ SQL: Final = load_queries(__file__)
 Format = Literal["csv", "xlsx", "parquet"]
 MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
-COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
+COLUMNS: Final = ("member_id", "unit", "elector", "status", "source", "confidence", "at", "claim_id")
 """Columns of a snapshot: ids and statuses, no names or addresses."""
 
 _PAGE_SIZE: Final = 5000
@@ -70,7 +70,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
     """
     with _open_sheet(path, kind) as write:
         async with pool.acquire() as db:
-            await feed.number(db)
+            await feed.number_claims(db)
             async with db.transaction(isolation="repeatable_read"):
                 cursor = int(await db.fetchval(SQL["last_position"], ballot.ballot_id))
                 units = {
@@ -81,7 +81,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
                     rows = [
                         (
                             member["member_id"], units.get(member["unit_id"], ""), member["elector"],
-                            member["standing"], member["source"],
+                            member["status"], member["source"],
                             None if member["confidence"] is None else round(member["confidence"], 4),
                             member["at"], member["claim_id"],
                         )
@@ -129,9 +129,9 @@ def _open_parquet(path: Path) -> Iterator[Callable[[Rows], None]]:
 
 
 def _plain(row: tuple[Any, ...]) -> list[str]:
-    member_id, unit, elector, standing, source, confidence, at, claim_id = row
+    member_id, unit, elector, status, source, confidence, at, claim_id = row
     return [
-        member_id, unit, "yes" if elector else "no", standing or "", source or "",
+        member_id, unit, "yes" if elector else "no", status or "", source or "",
         "" if confidence is None else f"{confidence:g}",
         "" if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "" if claim_id is None else str(claim_id),

@@ -5,7 +5,7 @@ select unit_id, unit_path(lineage) as path from unit;
 -- name: list_members
 -- The electorate, and everybody else with a status in the ballot, read through a cursor, a page at a time.
 select
-  p.external_id as member_id, who.unit_id, who.elector, s.kind as standing, s.source, c.confidence, c.at, s.claim_id
+  p.external_id as member_id, who.unit_id, who.elector, s.kind as status, s.source, c.confidence, c.at, s.claim_id
 from (
   select e.person_id, e.unit_id, true as elector from elector e where e.ballot_id = $1
   union all

@@ -23,7 +23,8 @@ from campaigns.audience import Audience
 from campaigns.launching_step import LaunchingStep
 from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 
@@ -33,7 +34,7 @@ PAGE_SIZE: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CandidateAddress:
-    """Address that a person could be written to at.
+    """Contact point of a person as a launch sees it, which chooses one of them.
 
     Attributes:
         channel: `sms` or `email`.

@@ -35,7 +35,17 @@ from core.spec_file import SpecTable, at_zone
 from messaging.content.templates import Template
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, remove_steps, resume_steps
+from messaging.outbox.steps import (
+    NewStep,
+    StepContent,
+    StepQuietHours,
+    StepWindow,
+    add_step,
+    cancel_steps,
+    delete_steps,
+    pause_steps,
+    resume_steps,
+)
 
 SQL: Final = load_queries(__file__)
 
@@ -118,7 +128,7 @@ async def create_campaign(
     async with runtime.pool.acquire() as db, db.transaction():
         kind, name = spec.subject
         if in_place:
-            await _remove_draft(db, spec.name)
+            await _delete_draft(db, spec.name)
         await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, actor=actor, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
@@ -149,7 +159,7 @@ async def create_campaign(
         return await get_campaign(db, spec.name)
 
 
-async def _remove_draft(db: Connection, name: str) -> None:
+async def _delete_draft(db: Connection, name: str) -> None:
     """Remove the campaign of a name, if there is one, with what only it asked about.
 
     Raises:
@@ -163,10 +173,10 @@ async def _remove_draft(db: Connection, name: str) -> None:
             f"The campaign {name} is {draft['state']}; only a draft, of which nothing was sent, can be replaced.",
             remedy="Give the file another name.",
         )
-    await db.execute(SQL["remove_dates"], draft["campaign_id"])
-    await remove_steps(db, draft["campaign_id"])
-    await db.execute(SQL["remove_campaign"], draft["campaign_id"])
-    await KINDS[draft["subject_kind"]].remove_unused(db, draft["subject_id"])
+    await db.execute(SQL["delete_dates"], draft["campaign_id"])
+    await delete_steps(db, draft["campaign_id"])
+    await db.execute(SQL["delete_campaign"], draft["campaign_id"])
+    await KINDS[draft["subject_kind"]].delete_unused(db, draft["subject_id"])
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:
@@ -203,7 +213,7 @@ async def pause(db: Connection, name: str, actor: Actor, reason: str = "") -> Ca
     """
     words = reason or f"paused by {actor.name}"
     async with db.transaction():
-        await reopen(db, name)
+        await reopen_campaigns(db, name)
         campaign = await _change(db, name, ("running",), "paused", paused_reason=words)
         await pause_steps(db, campaign.campaign_id, words)
         await record(db, actor, AuditAction.CAMPAIGN_PAUSED, f"campaign {name}", {"reason": reason})
@@ -232,14 +242,14 @@ async def cancel(db: Connection, name: str, actor: Actor, reason: str = "") -> C
         Conflict: it is over already.
     """
     async with db.transaction():
-        await reopen(db, name)
+        await reopen_campaigns(db, name)
         campaign = await _change(db, name, ("draft", "running", "paused"), "cancelled")
         await cancel_steps(db, campaign.campaign_id)
         await record(db, actor, AuditAction.CAMPAIGN_CANCELLED, f"campaign {name}", {"reason": reason})
         return campaign
 
 
-async def reopen(db: Connection, name: str | None = None) -> None:
+async def reopen_campaigns(db: Connection, name: str | None = None) -> None:
     """Reopen finished campaigns that have something to send again: the named ones, or all if none is named."""
     await db.execute(SQL["reopen_campaign"], name, SYSTEM.to_json())
 
@@ -307,38 +317,42 @@ class _CampaignParts:
 
     def step(self, position: int, step: StepSpec, template: Template) -> NewStep:
         """Make a step as the outbox needs it."""
-        zone, quiet = ZoneInfo(self.subject.time_zone), self.spec.quiet(step)
-        window = step.window.within(self.spec.window)
-        opens, closes = window.hours or (None, None)
-        caps = step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
+        when, caps = step.when, step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
         return NewStep(
             campaign_id=self.campaign_id,
             position=position,
-            template=template.name,
-            content=template.to_json(),
-            constants=self.subject.constants(self.runtime.settings, template.languages),
-            purpose=template.purpose,
+            content=self._content(template),
             channels=list(step.channels),
             sms_sender_id=self.senders["sms"] if "sms" in step.channels else None,
             email_sender_id=self.senders["email"] if "email" in step.channels else None,
             goal_id=self.subject.goal_id,
             priority=step.priority,
-            due_at=at_zone(step.when.at, zone) if step.when.at else None,
-            after=step.when.after.to_iso() if step.when.after and not step.when.of else None,
+            due_at=at_zone(when.at, ZoneInfo(self.subject.time_zone)) if when.at else None,
+            after=when.after.to_iso() if when.after and not when.of else None,
             send_before=step_ends(self.spec, step, self.subject),
-            quiet_from=quiet.start if quiet else None,
-            quiet_until=quiet.end if quiet else None,
-            quiet_channels=list(quiet.channels) if quiet and quiet.channels else None,
+            quiet_hours=self._quiet_hours(step),
             secret=self.runtime.keyring.current,
             created_at=self.now,
-            send_after=at_zone(window.from_, zone) if window.from_ else None,
-            window_zone=self.subject.time_zone if window.zone == "subject" else _of_recipient(window.zone),
-            window_days=window.days,
-            window_from=opens,
-            window_until=closes,
+            window=self._window(step),
             frequency_caps=None if caps is None else [cap.to_json() for cap in caps],
-            dated=step.when.dated,
+            dated=when.dated,
         )
+
+    def _content(self, template: Template) -> StepContent:
+        constants = self.subject.constants(self.runtime.settings, template.languages)
+        return StepContent(template.name, template.to_json(), constants, template.purpose)
+
+    def _quiet_hours(self, step: StepSpec) -> StepQuietHours:
+        quiet = self.spec.quiet(step)
+        if quiet is None:
+            return StepQuietHours()
+        return StepQuietHours(quiet.start, quiet.end, list(quiet.channels) if quiet.channels else None)
+
+    def _window(self, step: StepSpec) -> StepWindow:
+        window, zone = step.window.within(self.spec.window), self.subject.time_zone
+        starts = at_zone(window.from_, ZoneInfo(zone)) if window.from_ else None
+        named = zone if window.zone == "subject" else _of_recipient(window.zone)
+        return StepWindow(starts, named, window.days, *(window.hours or (None, None)))
 
 
 def _of_recipient(zone: str | None) -> str | None:

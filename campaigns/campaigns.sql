@@ -9,14 +9,14 @@ returning campaign_id;
 -- Locks a campaign, so that nobody launches it while it is replaced.
 select campaign_id, state, subject_kind, subject_id from campaign where name = $1 for update;
 
--- name: remove_dates
+-- name: delete_dates
 -- Stops following dates for a draft's steps.
 with steps as (select step_id from step where campaign_id = $1), noted as (
   delete from date_change where step_id in (select step_id from steps)
 )
 delete from dated_step where step_id in (select step_id from steps);
 
--- name: remove_campaign
+-- name: delete_campaign
 -- Removes a draft.
 delete from campaign where campaign_id = $1 and state = 'draft';
 

@@ -36,7 +36,8 @@ from messaging.outbox.dated_messages import (
     refresh_variables,
     update_messages,
 )
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from people.people_lock import lock_people_shared
 
 SQL: Final = load_queries(__file__)
@@ -71,7 +72,7 @@ async def follow_dates(runtime: Runtime) -> int:
         How many messages were moved, withdrawn or added.
     """
     async with runtime.pool.acquire() as db:
-        await db.execute(SQL["forget_changes"])
+        await db.execute(SQL["delete_changes"])
         steps = await db.fetch(SQL["list_steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
     changed = 0
     for row in steps:

@@ -41,7 +41,7 @@ returning person_id;
 -- Puts back changes that cannot be followed yet.
 insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
 
--- name: forget_changes
+-- name: delete_changes
 -- Deletes the changes of steps that are over, or about to be launched. A launch reads everything that was committed
 -- before it began; a change that was not committed is not seen here either.
 delete from date_change x using step s

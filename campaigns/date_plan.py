@@ -14,7 +14,8 @@ from campaigns.launching_step import LaunchingStep
 from campaigns.person_dates import dated_when
 from campaigns.sending_windows import Pause
 from core.db import Connection, load_queries
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 

@@ -20,19 +20,19 @@ from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, NotFound
 from core.typed_address import read_address
-from messaging.consent import drop_consents
+from messaging.consent import delete_consents
 from messaging.outbox.erasure import (
     Written,
-    drop_places,
+    delete_places,
     empty_messages,
     hold_messages,
     keep_places,
     written_to,
     written_to_address,
 )
-from messaging.states import Reason
-from messaging.suppression import drop_suppressions, suppress
-from messaging.suppression_digests import DigestKeys, ErasedSuppression, keep_digests
+from messaging.reasons import Reason
+from messaging.suppression import delete_suppressions, suppress
+from messaging.suppression_digests import DigestKeys, KeptSuppression, keep_digests
 from messaging.suppression_sources import OWN_SOURCES
 from people.people_lock import lock_people, try_import_lock
 from people.search import Holder, find_holders
@@ -182,8 +182,8 @@ async def erase_traces(
     if traces.person_id is not None:
         await leave_ballots(db, traces.person_id, now)  # later nothing would find the leaving date to come
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
-    await drop_suppressions(db, channels, addresses)
-    await drop_places(db, traces.own)
+    await delete_suppressions(db, channels, addresses)
+    await delete_places(db, traces.own)
     await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
@@ -191,7 +191,7 @@ async def erase_traces(
     if traces.person_id is not None:
         # this also stops messages already claimed, at their last eligibility check
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
-        await drop_consents(db, traces.person_id)
+        await delete_consents(db, traces.person_id)
     new: str = await db.fetchval(SQL["finish_erasure"]) or ""
     if traces.person_id is not None:
         for row in await db.fetch(SQL["list_naming_campaigns"], traces.external_id):
@@ -209,14 +209,14 @@ async def note_erasure(
     await record(db, actor, AuditAction.PEOPLE_ERASED, subject, detail, at=now)
 
 
-async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:
+async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[KeptSuppression]:
     """List the suppressions to keep as digests, including, unless they may return, one that says they were erased."""
     channels, addresses = _columns(traces.own)
-    kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
+    kept = [KeptSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
     if traces.person_id is not None:
         rows = await db.fetch(SQL["list_suppressions"], ["person"], [str(traces.person_id)])
         kept += [
-            ErasedSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
+            KeptSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
             for row in rows
             if row["reason"] != Reason.LEFT
         ]
@@ -226,7 +226,7 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
         if traces.person_id is not None:
             theirs.append(("person", traces.external_id))
         kept += [
-            ErasedSuppression(*suppression, "all", Reason.ERASED, now)
+            KeptSuppression(*suppression, "all", Reason.ERASED, now)
             for suppression in theirs
             if suppression not in stopped
         ]

@@ -41,7 +41,7 @@ class Extended:
     started: int
 
 
-async def extend(
+async def extend_subject(
     db: Connection, settings: Settings, kind: str, name: str, closes: datetime, *, actor: Actor, now: datetime
 ) -> Extended:
     """Let a subject close later.

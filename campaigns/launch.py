@@ -26,7 +26,7 @@ import structlog
 from ballots.leavers import strike_off
 from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
-from campaigns.campaigns import reopen
+from campaigns.campaigns import reopen_campaigns
 from campaigns.step_lock import lock_step, raise_step_alert
 from campaigns.step_messages import PlacedStep, find_placed_step, place_messages, used_variables
 from core.access import SYSTEM, Actor
@@ -135,7 +135,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
         due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, None)]
-        await reopen(db)
+        await reopen_campaigns(db)
         for row in await db.fetch(SQL["finish_campaigns"], now, SYSTEM.to_json()):
             log.info("campaign finished", campaign=row["name"])
     done = 0

@@ -16,7 +16,7 @@ from campaigns.sending_windows import Pause
 from campaigns.spec import When
 from core.db import Connection, load_queries
 from core.written_dates import WrittenDate, read_written_date
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 

@@ -21,7 +21,8 @@ from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
 from messaging import suppression
 from messaging.consent import Consent, record_consents
-from messaging.states import ChannelName, Reason
+from messaging.reasons import Reason
+from messaging.states import ChannelName
 
 SQL: Final = load_queries(__file__)
 
@@ -39,7 +40,7 @@ _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.I
 
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
-    """Contact point of a person: one address, with the messages that go there.
+    """Contact point of a person: one address, with what goes there and may go there, for their preferences page.
 
     Attributes:
         address_id: its id; 0 if it is the address of the message but no longer the person's.
@@ -89,7 +90,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
     return [_contact_point(row, masked[row["address"]]) for row in rows]
 
 
-def changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
+def preference_changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
     """List the changes from the present choices to the wanted ones; changes that are not allowed are left out.
 
     Args:
@@ -113,7 +114,7 @@ async def change_preferences(
     Args:
         db: in the caller's transaction.
         message_id: the message whose link they followed.
-        changes: as returned by `changes` in the same transaction.
+        changes: as returned by `preference_changes` in the same transaction.
         wording: the exact text they agreed to where they chose everything.
         at: the time.
     """

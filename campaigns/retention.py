@@ -35,7 +35,7 @@ from messaging.outbox.archive import (
     ready_year,
     short_timeouts,
 )
-from messaging.outbox.erasure import drop_old_places
+from messaging.outbox.erasure import delete_old_places
 
 SQL: Final = load_queries(__file__)
 
@@ -211,7 +211,9 @@ async def archive_next(
     return Moved()
 
 
-async def archive_due(db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime) -> bool:
+async def archive_due(
+    db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime, limit: int = CHUNK_SIZE
+) -> bool:
     """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
     Transactional messages are due when they were queued as long ago.
@@ -221,20 +223,21 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
         before: the time before which campaigns must have ended.
         page_views: the page views of messages.
         now: the time.
+        limit: most messages of a campaign.
 
     Returns:
         Whether anything was moved, so that there may be more.
     """
     for due in await due_campaigns(db, before):
-        if (await archive_next(db, due, page_views, actor=SYSTEM, now=now)).messages:
+        if (await archive_next(db, due, page_views, actor=SYSTEM, now=now, limit=limit)).messages:
             return True
     return (await archive_transactional(db, before)).messages > 0
 
 
-async def drop_unreachable_places(db: Connection, now: datetime) -> None:
+async def delete_unreachable_places(db: Connection, now: datetime) -> None:
     """Delete kept addresses of messages to erased people once the links in them have stopped working."""
     working = await db.fetch(SQL["list_with_working_links"], now - ARCHIVE_DELAY)
-    await drop_old_places(db, [row["campaign_id"] for row in working])
+    await delete_old_places(db, [row["campaign_id"] for row in working])
 
 
 async def archive_campaign(
@@ -281,7 +284,7 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     )
 
 
-async def drop_year(db: Connection, year: int, actor: Actor) -> None:
+async def delete_year(db: Connection, year: int, actor: Actor) -> None:
     """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
 
     Args:
@@ -295,7 +298,7 @@ async def drop_year(db: Connection, year: int, actor: Actor) -> None:
     """
     await check_year(db, year)
     try:
-        await db.execute(SQL["drop_year"], year, actor.to_json())
+        await db.execute(SQL["delete_year"], year, actor.to_json())
     except asyncpg.RaiseError as error:
         raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
 
@@ -304,7 +307,7 @@ def _sentence(words: str | None) -> str:
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
-async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> None:
+async def delete_year_at_once(db: Connection, year: ArchiveYear, *, actor: Actor) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
@@ -317,5 +320,5 @@ async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> Non
         Conflict: the archive is being read.
     """
     async with short_timeouts(db):
-        await drop_year(db, year.year, actor)
+        await delete_year(db, year.year, actor)
     log.info("a year of the archive was deleted", year=year.year, messages=year.messages)

@@ -65,6 +65,6 @@ select
   (select count(*) from step s join message m using (step_id) where archive_year(s) = $1)
   + (select count(*) from message m where m.step_id is null and archive_year(m.created_at) = $1);
 
--- name: drop_year
+-- name: delete_year
 -- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
 select drop_archive_year($1, $2);

@@ -17,7 +17,7 @@ from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from core.times_in_words import moment_in_words
-from messaging.states import sentence
+from messaging.reasons import sentence
 
 SQL: Final = load_queries(__file__)
 

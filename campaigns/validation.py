@@ -26,7 +26,8 @@ from messaging.channels import has_sms
 from messaging.content.advice import offered_network_words
 from messaging.content.template_files import load_template
 from messaging.content.templates import Template
-from messaging.states import ChannelName, State, sentence
+from messaging.reasons import sentence
+from messaging.states import ChannelName, State
 from people.attributes import missing_attribute
 
 _PAGE_SIZE: Final = 20_000

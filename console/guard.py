@@ -21,8 +21,8 @@ from messaging.channels import has_sms
 from people.scope import ScopedPools
 from staff.browsers import browser_in_words
 from staff.passkeys import Site, site_of
-from staff.proofs import is_fresh
-from staff.sessions import SESSION_LASTS, Device, admit
+from staff.second_factor_check import is_fresh
+from staff.sessions import SESSION_LASTS, Device, admit_session
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,7 +90,7 @@ def for_staff(
         handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
             and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
         permission: what they need in one unit at least; None if any grant will do.
-        opens_page: see `staff.sessions.admit`.
+        opens_page: see `staff.sessions.admit_session`.
         allows_unproven: whether it is of the pages on which a second factor is proven or set up.
         fresh: whether it takes a proof of the last ten minutes: they are led to give one first, or to set a factor up.
     """
@@ -98,7 +98,7 @@ def for_staff(
     async def guarded(request: web.Request) -> web.StreamResponse:
         runtime = request.app[RUNTIME]
         async with runtime.pool.acquire() as db:
-            admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
+            admission = await admit_session(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
         if admission is None or (admission.staff.awaits_second_factor and not opens_page):
             response: web.StreamResponse = sign_in_page(request, status=401)
             response.headers["WWW-Authenticate"] = 'Sign-In-Link realm="Muster console"'
@@ -203,6 +203,6 @@ def set_session(response: web.StreamResponse, token: str, settings: Settings) ->
     )
 
 
-def forget_session(response: web.StreamResponse, settings: Settings) -> None:
+def delete_session_cookie(response: web.StreamResponse, settings: Settings) -> None:
     """Delete the session cookie."""
     response.del_cookie(cookie_name(settings), path="/", secure=settings.is_https, httponly=True, samesite="Lax")

@@ -11,7 +11,7 @@ from aiohttp import web
 from core.http.request_bodies import plain_json, read_body
 
 
-async def read_answer(request: web.Request) -> dict[str, Any]:
+async def read_json_object(request: web.Request) -> dict[str, Any]:
     """Read the object that a script sent; an empty one if it sent none."""
     try:
         answer = plain_json(orjson.loads(await read_body(request)))

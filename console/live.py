@@ -18,13 +18,13 @@ from console import attention
 from console.guard import HEADERS, session_token
 from console.rendering import ACTOR
 from console.views import Figures, PageState, Section, View, read_page_state
-from core.access import Sight
+from core.access import ReadScope
 from core.db import AWAY
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from people.scope import ScopedPools
-from staff.sessions import admit
+from staff.sessions import admit_session
 
 log = structlog.get_logger(__name__)
 
@@ -114,24 +114,24 @@ class Live:
         self._runtime = runtime
         self._zone = ZoneInfo(runtime.settings.time_zone)
         self._every = every
-        self._viewers: dict[tuple[View, Sight], set[Viewer]] = {}
+        self._viewers: dict[tuple[View, ReadScope], set[Viewer]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
     @contextlib.asynccontextmanager
-    async def watch(self, view: View, sight: Sight, have: Collection[str] = ()) -> AsyncIterator[Viewer]:
+    async def watch(self, view: View, scope: ReadScope, have: Collection[str] = ()) -> AsyncIterator[Viewer]:
         """Follow a view while the context is open.
 
         Args:
             view: the view to follow.
-            sight: what its viewer sees; only those who see the same share updates.
+            scope: what its viewer sees; only those who see the same share updates.
             have: digests of the sections the page already shows.
 
         Raises:
             NotFound: there is no campaign or ballot of that name.
         """
-        viewer, watched = Viewer(have), (view, sight)
-        page_state = await read_page_state(view, self.figures, sight)
+        viewer, watched = Viewer(have), (view, scope)
+        page_state = await read_page_state(view, self.figures, scope)
         self._viewers.setdefault(watched, set()).add(viewer)
         try:
             viewer.show(page_state, self._beat(page_state))
@@ -166,14 +166,14 @@ class Live:
         while self._viewers:
             await asyncio.sleep(self._every)
             began = loop.time()
-            for view, sight in list(self._viewers):
-                await self._show(view, sight)
+            for view, scope in list(self._viewers):
+                await self._show(view, scope)
             await asyncio.sleep(max(0.0, REST_FACTOR * (loop.time() - began) - self._every))
 
-    async def _show(self, view: View, sight: Sight) -> None:
+    async def _show(self, view: View, scope: ReadScope) -> None:
         """Send a view's updates to all its viewers. Without a beat, their pages show that they are not live."""
         try:
-            page_state = await read_page_state(view, self.figures, sight)
+            page_state = await read_page_state(view, self.figures, scope)
             beat = self._beat(page_state)
         except AWAY as error:
             self._runtime.outages.note_outage(POSTGRES, error)
@@ -182,7 +182,7 @@ class Live:
             # the other views must still be read
             log.exception("a live page could not be rendered", page=type(view).__name__)
             return
-        for viewer in self._viewers.get((view, sight), ()):
+        for viewer in self._viewers.get((view, scope), ()):
             viewer.show(page_state, beat)
 
     def _beat(self, page_state: PageState) -> dict[str, str]:
@@ -204,8 +204,8 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
     runtime = request.app[RUNTIME]
     have = request.query.get("have", "").split(",")
     checked, actor = runtime.clock(), request[ACTOR]
-    sight = actor.sight()
-    async with request.app[LIVE].watch(view, sight, have) as viewer, sse_response(request, headers=HEADERS) as response:
+    scope = actor.read_scope()
+    async with request.app[LIVE].watch(view, scope, have) as viewer, sse_response(request, headers=HEADERS) as response:
         while response.is_connected() and not viewer.over:
             updates = await viewer.updates(idle_timeout=15)
             try:
@@ -218,21 +218,21 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
                 return response
             if runtime.clock() - checked > CHECK_EVERY:
                 checked = runtime.clock()
-                seen = await _sees_now(request, runtime, sight)
+                seen = await _sees_now(request, runtime, scope)
                 if seen is None:
                     await response.send("{}", event="over")
-                if seen != sight:
+                if seen != scope:
                     break
     return response
 
 
-async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
+async def _sees_now(request: web.Request, runtime: Runtime, scope: ReadScope) -> ReadScope | None:
     """Return what the reader of a stream sees now; None if they are no longer signed in, or a second factor is due."""
     try:
         async with runtime.pool.acquire() as db:
-            admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)
+            admission = await admit_session(db, session_token(request), now=runtime.clock(), opens_page=False)
     except AWAY:
-        return sight  # the page shows that it is not live; signing out would only hide the reason
+        return scope  # the page shows that it is not live; signing out would only hide the reason
     if admission is None or admission.staff.awaits_second_factor:
         return None
-    return admission.staff.actor("").sight()
+    return admission.staff.actor("").read_scope()

@@ -79,7 +79,7 @@ def ballot(request: web.Request) -> View:
 async def show(make: MakeView, request: web.Request) -> web.Response:
     """Answer with the page in its current state, and record whose replies are on it."""
     view, actor, runtime = make(request), request[ACTOR], request.app[RUNTIME]
-    page_state = await read_page_state(view, request.app[LIVE].figures, actor.sight())
+    page_state = await read_page_state(view, request.app[LIVE].figures, actor.read_scope())
     if page_state.replies:
         async with runtime.pool.acquire() as db:
             await attention.record_seen(db, actor, page_state.replies, runtime.clock())

@@ -21,7 +21,8 @@ from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
-from messaging.states import STATE_NAMES, sentence
+from messaging.reasons import sentence
+from messaging.states import STATE_NAMES
 from staff.browsers import network_in_words
 from staff.sessions import Staff
 
@@ -52,14 +53,14 @@ def environment() -> jinja2.Environment:
         why_open=WHY_OPEN,
         campaign_states=words.CAMPAIGN_STATES,
         channels=words.CHANNELS,
-        in_words=words.in_words,
+        in_words=words.code_in_words,
         plural=plural,
         verb=verb,
         ago=words.ago,
         network=network_in_words,
     )
     made.filters.update(
-        number=figures.number,
+        number=figures.format_number,
         at_least=figures.at_least,
         percent=figures.percent,
         threshold=figures.threshold,

@@ -17,7 +17,7 @@ from console.guard import (
     set_session,
     site,
 )
-from console.json_answers import read_answer, refuse, reply
+from console.json_answers import read_json_object, refuse, reply
 from console.rendering import STAFF, render_page, to
 from core.db import Connection
 from core.errors import Conflict, NotFound
@@ -26,7 +26,6 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from staff.backoff import TooManyTries
 from staff.passkeys import authentication_options, list_passkeys
-from staff.proofs import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.recovery_codes import count_recovery_codes
 from staff.second_factor import (
     add_passkey,
@@ -36,6 +35,7 @@ from staff.second_factor import (
     passkey_options,
     renew_recovery_codes,
 )
+from staff.second_factor_check import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.totp import has_totp, otpauth_uri, pending_secret, qr_code
 
 APP: Final = f"{SECOND_FACTOR_PATH}/app"
@@ -118,7 +118,7 @@ async def post_proof_options(request: web.Request) -> web.Response:
 
 async def post_proof(request: web.Request) -> web.Response:
     """Take the answer that a passkey has signed."""
-    runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
+    runtime, ours, answer = request.app[RUNTIME], site(request), await read_json_object(request)
     proof = None
     if ours is not None:
         async with runtime.pool.acquire() as db:
@@ -155,7 +155,7 @@ async def post_new_options(request: web.Request) -> web.Response:
 
 async def post_new_passkey(request: web.Request) -> web.Response:
     """Add the passkey that the browser has made."""
-    runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
+    runtime, ours, answer = request.app[RUNTIME], site(request), await read_json_object(request)
     proof = None
     if ours is not None:
         async with runtime.pool.acquire() as db:

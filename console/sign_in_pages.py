@@ -6,8 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
-from console.guard import device, for_anyone, forget_session, session_token, set_session, sign_in_page, site
-from console.json_answers import read_answer, refuse, reply
+from console.guard import delete_session_cookie, device, for_anyone, session_token, set_session, sign_in_page, site
+from console.json_answers import read_json_object, refuse, reply
 from console.link_requests import REQUESTS
 from console.rendering import render_page, to
 from core.addresses import normalise_email
@@ -19,8 +19,8 @@ from messaging.channels import has_sms
 from staff.backoff import TooManyTries
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
-from staff.proofs import sign_in_by_passkey
-from staff.sessions import admit, end_session
+from staff.second_factor_check import sign_in_by_passkey
+from staff.sessions import admit_session, end_session
 from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, use_link
 
 HOME: Final = "/console/"
@@ -111,7 +111,7 @@ async def post_options(request: web.Request) -> web.Response:
 
 async def post_passkey(request: web.Request) -> web.Response:
     """Sign in by the answer that a passkey has signed."""
-    runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
+    runtime, ours, answer = request.app[RUNTIME], site(request), await read_json_object(request)
     token = None
     if ours is not None:
         try:
@@ -141,7 +141,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
         async with runtime.pool.acquire() as db:
             await end_session(db, token, now=runtime.clock(), came_from=client_network(request))
     response = to(SIGN_IN_PATH)
-    forget_session(response, runtime.settings)
+    delete_session_cookie(response, runtime.settings)
     return response
 
 
@@ -150,7 +150,7 @@ async def _signed_in(request: web.Request, token: str | None) -> web.Response:
     runtime = request.app[RUNTIME]
     if token is None:
         async with runtime.pool.acquire() as db:
-            if await admit(db, session_token(request), now=runtime.clock(), opens_page=False) is not None:
+            if await admit_session(db, session_token(request), now=runtime.clock(), opens_page=False) is not None:
                 return to(HOME)  # a double click: the first click signed in
         return _spent(request)
     response = to(HOME)

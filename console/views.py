@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from ballots.figures import number
+from ballots.figures import format_number
 from console import attention, ballot_status, progress
 from console.rendering import render
-from console.words import CAMPAIGN_STATES, in_words
-from core.access import Sight
+from console.words import CAMPAIGN_STATES, code_in_words
+from core.access import ReadScope
 from core.alerts import open_alerts
 from core.db import Connection
 from core.plurals import plural
@@ -27,7 +27,7 @@ from people.units import unit_paths
 MAX_UNITS: Final = 3
 """Most units that a page names as the scope of its figures; if there are more, only their number is shown."""
 T = TypeVar("T")
-_Key = tuple[str, str, Sight]
+_Key = tuple[str, str, ReadScope]
 """Kind of a page, the name of its campaign or ballot, and what its readers see."""
 
 
@@ -78,7 +78,7 @@ class View(Protocol):
     def sections(self) -> tuple[str, ...]:
         """Names of its sections' templates."""
 
-    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, scope: ReadScope) -> tuple[str, dict[str, Any]]:
         """Return its summary and the variables of its sections."""
 
 
@@ -100,33 +100,33 @@ class Figures:
         self._kept: dict[_Key, tuple[float, Any]] = {}
         self._reading: dict[_Key, asyncio.Task[Any]] = {}
 
-    async def overview(self, sight: Sight) -> dict[str, Any]:
+    async def overview(self, scope: ReadScope) -> dict[str, Any]:
         """Read everything on the first page."""
-        return await self._once(("overview", "", sight), lambda db: self._read_overview(db, sight))
+        return await self._once(("overview", "", scope), lambda db: self._read_overview(db, scope))
 
-    async def campaign(self, name: str, sight: Sight) -> progress.CampaignProgress:
+    async def campaign(self, name: str, scope: ReadScope) -> progress.CampaignProgress:
         """Read one campaign, by step and channel."""
         now = self.runtime.clock
-        return await self._once(("campaign", name, sight), lambda db: progress.campaign(db, name, now()))
+        return await self._once(("campaign", name, scope), lambda db: progress.campaign(db, name, now()))
 
-    async def ballot(self, name: str, sight: Sight) -> ballot_status.BallotStatus:
+    async def ballot(self, name: str, scope: ReadScope) -> ballot_status.BallotStatus:
         """Read one ballot with all its branches."""
         now = self.runtime.clock
-        return await self._once(("ballot", name, sight), lambda db: ballot_status.ballot(db, name, now()))
+        return await self._once(("ballot", name, scope), lambda db: ballot_status.ballot(db, name, now()))
 
-    async def part(self, sight: Sight) -> str:
+    async def part(self, scope: ReadScope) -> str:
         """Name the part of the organisation that figures are of, such as `North`; empty if they are of all of it."""
-        if sight.people.is_everywhere:
+        if scope.people.is_everywhere:
             return ""
-        paths = await self._once(("part", "", sight), lambda db: unit_paths(db, sight.people.unit_ids))
+        paths = await self._once(("part", "", scope), lambda db: unit_paths(db, scope.people.unit_ids))
         if len(paths) > MAX_UNITS:
             paths = [*paths[: MAX_UNITS - 1], f"{len(paths) - MAX_UNITS + 1} more"]
         return " and ".join(filter(None, (", ".join(paths[:-1]), *paths[-1:])))
 
-    async def _read_overview(self, db: Connection, sight: Sight) -> dict[str, Any]:
+    async def _read_overview(self, db: Connection, scope: ReadScope) -> dict[str, Any]:
         shown, others = await progress.campaigns(db, self.runtime.clock())
         # the first steps of an installation are for staff who look after all of it
-        whole = sight.people.is_everywhere
+        whole = scope.people.is_everywhere
         return {
             "setup": await progress.setup_state(db) if whole else None,
             "campaigns": shown,
@@ -147,8 +147,8 @@ class Figures:
         # the viewer that started the read may leave; the others still wait for it
         return cast("T", await asyncio.shield(reading))
 
-    async def _read(self, sight: Sight, read: Callable[[Connection], Awaitable[Any]]) -> Any:
-        async with self._pools.within(sight) as db:
+    async def _read(self, scope: ReadScope, read: Callable[[Connection], Awaitable[Any]]) -> Any:
+        async with self._pools.within(scope) as db:
             return await read(db)
 
     def _keep(self, key: _Key, done: asyncio.Task[Any]) -> None:
@@ -160,20 +160,20 @@ class Figures:
             self._kept[key] = (now, done.result())
 
 
-async def read_page_state(view: View, figures: Figures, sight: Sight) -> PageState:
+async def read_page_state(view: View, figures: Figures, scope: ReadScope) -> PageState:
     """Make a page's sections from current figures.
 
     Args:
         view: the page.
         figures: the figures of all pages.
-        sight: what its reader sees.
+        scope: what its reader sees.
 
     Raises:
         NotFound: there is no campaign or ballot of that name.
     """
-    summary, facts = await view.gather(figures, sight)
+    summary, facts = await view.gather(figures, scope)
     runtime = figures.runtime
-    facts |= {"now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(sight)}
+    facts |= {"now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(scope)}
     zone = ZoneInfo(runtime.settings.time_zone)
     sections = {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}
     replies = frozenset(reply.reply_id for reply in facts["replies"].shown) if "replies" in facts else frozenset()
@@ -197,11 +197,12 @@ class OverviewView:
         """Path of the stream of its updates."""
         return "/console/live/overview"
 
-    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, scope: ReadScope) -> tuple[str, dict[str, Any]]:
         """Return the status of the ballots and campaigns, and what needs a person."""
-        facts = dict(await figures.overview(sight))
+        facts = dict(await figures.overview(scope))
         sentences = [
-            f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed."
+            f"{ballot.title}: {format_number(ballot.score.confirmed)} of"
+            f" {format_number(ballot.score.electorate)} confirmed."
             for ballot in facts["ballots"]
             if ballot.phase == "open"
         ]
@@ -236,13 +237,17 @@ class CampaignView:
         """Path of the stream of its updates."""
         return f"/console/live/campaigns/{quote(self.name, safe='')}"
 
-    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, scope: ReadScope) -> tuple[str, dict[str, Any]]:
         """Return the progress of its steps."""
-        campaign = await figures.campaign(self.name, sight)
-        state = "all sent, and answers come in" if campaign.answers_until else in_words(CAMPAIGN_STATES, campaign.state)
+        campaign = await figures.campaign(self.name, scope)
+        state = (
+            "all sent, and answers come in"
+            if campaign.answers_until
+            else code_in_words(CAMPAIGN_STATES, campaign.state)
+        )
         sentences = [f"{campaign.title}: {state.lower()}."]
         sentences += [
-            f"Step {step.position}: {number(step.handled)} of {number(step.total)} done."
+            f"Step {step.position}: {format_number(step.handled)} of {format_number(step.total)} done."
             for step in campaign.steps
             if step.total
         ]
@@ -272,12 +277,13 @@ class BallotView:
         """Path of the stream of its updates."""
         return f"/console/live/ballots/{quote(self.name, safe='')}?{urlencode({'sort': self.sort, 'find': self.find})}"
 
-    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, scope: ReadScope) -> tuple[str, dict[str, Any]]:
         """Return its status, as a whole and by branch."""
-        ballot = await figures.ballot(self.name, sight)
+        ballot = await figures.ballot(self.name, scope)
         summary = (
-            f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed, "
-            f"{number(ballot.score.needed)} more needed."
+            f"{ballot.title}: {format_number(ballot.score.confirmed)} of"
+            f" {format_number(ballot.score.electorate)} confirmed, "
+            f"{format_number(ballot.score.needed)} more needed."
         )
         branches = ballot_status.arrange(ballot.branches, order=self.sort, find=self.find)
         return summary, {"ballot": ballot, "branches": branches, "sort": self.sort, "find": self.find}

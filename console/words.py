@@ -53,7 +53,7 @@ CAMPAIGN_STATES: Final[Mapping[str, str]] = MappingProxyType(
 CHANNELS: Final[Mapping[str, str]] = MappingProxyType({"sms": "Text", "email": "Email"})
 
 
-def in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
+def code_in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
     """Put a code in words; a code without words is shown in a readable form rather than hidden."""
     if not code:
         return ""

@@ -94,8 +94,8 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Units in which somebody may see people, and contact details; readers with equal values can share figures.
+class ReadScope:
+    """Units in which somebody may see people, and contact details; readers with equal scopes can share what is read.
 
     Attributes:
         people: where they see people, and what belongs to people.
@@ -135,9 +135,9 @@ class Actor:
             return Scope(is_everywhere=True)
         return Scope(unit_ids=tuple(sorted(unit for unit in units if unit is not None)))
 
-    def sight(self, permission: Permission = Permission.SEE) -> Sight:
+    def read_scope(self, permission: Permission = Permission.SEE) -> ReadScope:
         """Return what an account or key sees by a permission."""
-        return Sight(self.scope(permission), self.scope(Permission.SEE_CONTACTS))
+        return ReadScope(self.scope(permission), self.scope(Permission.SEE_CONTACTS))
 
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")

@@ -52,7 +52,7 @@ class AuditAction(StrEnum):
     KEY_REVOKED = "key.revoked"
     LEDGERS_EMPTIED = "ledgers.emptied"
     MESSAGES_ARCHIVED = "messages.archived"
-    MESSAGES_FORGOTTEN = "messages.forgotten"
+    MESSAGES_DELETED = "messages.deleted"
     MESSAGES_RESUMED = "messages.resumed"
     MESSAGES_SETTLED = "messages.settled"
     PEOPLE_ERASED = "people.erased"

@@ -99,7 +99,7 @@ class DatabaseAway(Unavailable, OSError):  # noqa: N818
     """PostgreSQL does not answer. It is an `OSError` as well, because that is what asyncpg would have raised."""
 
 
-def in_words(error: BaseException | str) -> str:
+def error_in_words(error: BaseException | str) -> str:
     """Return the words of an error, or the name of its class if it has none, such as a timeout."""
     if isinstance(error, str):
         return error

@@ -42,7 +42,7 @@ class Keyring:
     def __init__(self, secrets: Sequence[SecretStr]) -> None:
         if not secrets:
             raise SettingsError("MUSTER_SECRET_KEY is not set.", remedy="Members' links are derived from it.")
-        self._keys = {fingerprint(key): key for key in (secret.get_secret_value().encode() for secret in secrets)}
+        self._keys = {key_fingerprint(key): key for key in (secret.get_secret_value().encode() for secret in secrets)}
         self.current: Final = next(iter(self._keys))
 
     def token(self, message_id: int, action: LinkAction, *, secret: str | None = None) -> str:
@@ -127,7 +127,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()[:16]
 
 
-def fingerprint(key: bytes) -> str:
+def key_fingerprint(key: bytes) -> str:
     """Name a secret without revealing it; the name is stored beside what is made with the secret."""
     return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 

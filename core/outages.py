@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from core.db.away import AWAY
-from core.errors import MusterError, in_words
+from core.errors import MusterError, error_in_words
 
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
@@ -108,7 +108,7 @@ class Outages:
         if now >= self._logged_again_at.get(kind, 0.0):
             self._logged_again_at[kind] = now + self._remind
             if isinstance(error, (asyncpg.PostgresError, MusterError)):
-                log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
+                log.warning("PostgreSQL refuses a statement; it is tried again", error=error_in_words(error), kind=kind)
             else:
                 log.error("an unexpected error; the statement is tried again", kind=kind, exc_info=error)
 
@@ -158,7 +158,7 @@ class Outages:
 
 def _log_away(server: str, outage: _Outage, error: BaseException | str) -> None:
     outage.logged = True
-    log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
+    log.warning("a server is away", server=server, error=error_in_words(error), meanwhile=_MEANWHILE.get(server, ""))
 
 
 def _since(outage: _Outage) -> int:

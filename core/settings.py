@@ -260,7 +260,7 @@ class Settings(BaseSettings):
         ge=ARCHIVE_DELAY.days,
         description="Days until the messages of a campaign that is over move into the archive, counted from the close of its ballot, or from its own end if it is about nothing that closes; see docs/retention.md.",
     )
-    keep_inbox: int = Field(
+    keep_inbound: int = Field(
         30,
         ge=2,
         description="Days that what came in (receipts, texts, presses of buttons, mails) is kept as it came, once it has been processed; but a reply by email with attachments is deleted as soon as it has been read. Providers repeat themselves for some hours, and must be recognised.",

@@ -24,7 +24,7 @@ TABLES: Final = ("campaign", "ballot", "question", "notice")
 """Tables that a file may hold; each is read by the package that it is about."""
 
 
-def read_moment(value: object) -> date:
+def read_spec_moment(value: object) -> date:
     """Read a moment as a file or a command gives it: a date, a local time, or a time with an offset.
 
     Raises:
@@ -55,7 +55,7 @@ def read_many(value: object) -> object:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
-Moment = Annotated[datetime | date, BeforeValidator(read_moment)]
+Moment = Annotated[datetime | date, BeforeValidator(read_spec_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]

@@ -46,10 +46,22 @@ class WrittenDate:
     Attributes:
         at: aware; at `MORNING_HOUR` if no time was written.
         timed: whether a time was written; midnight on the reader's clock is no time, in whatever zone it is written.
+        bare: whether nothing but a day was written, not even midnight.
     """
 
     at: datetime
     timed: bool
+    bare: bool = False
+
+    @property
+    def start(self) -> datetime:
+        """The moment that is meant where a day means its beginning."""
+        return self.at if self.timed else self.at.replace(hour=0)
+
+    @property
+    def end(self) -> datetime:
+        """The moment that is meant where a day means its last second."""
+        return self.at.replace(hour=23, minute=59, second=59) if self.bare else self.start
 
 
 def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
@@ -88,7 +100,7 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
     here = written if hour is None else written.astimezone(zone)
     if half is None and here.time() == time():
         return WrittenDate(here.replace(hour=MORNING_HOUR), timed=False)
-    return WrittenDate(written, hour is not None)
+    return WrittenDate(written, hour is not None, bare=hour is None)
 
 
 def _on_the_clock(hour: int, half: str | None) -> int:

@@ -80,6 +80,6 @@ def current_consent(consents: Sequence[Consent]) -> Iterator[Consent]:
             yield consent
 
 
-async def drop_consents(db: Connection, person_id: int) -> None:
+async def delete_consents(db: Connection, person_id: int) -> None:
     """Delete a person's consent status; the ledger keeps its entries."""
-    await db.execute(SQL["drop_consents"], person_id)
+    await db.execute(SQL["delete_consents"], person_id)

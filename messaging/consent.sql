@@ -37,6 +37,6 @@ from consent_event
 where person_id = $1
 order by at desc, event_id desc;
 
--- name: drop_consents
+-- name: delete_consents
 -- Deletes the status; the ledger keeps its entries.
 delete from consent where person_id = $1;

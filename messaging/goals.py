@@ -33,12 +33,12 @@ async def meet_goal(db: Connection, goal_id: int, person_id: int, *, reason: str
     return withdrawn
 
 
-async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
+async def reopen_goal(db: Connection, goal_id: int, person_id: int) -> bool:
     """Reopen a goal for a person who took the answer back; return whether it was met. Later messages may ask again."""
     return await db.fetchval(SQL["reopen_goal"], goal_id, person_id) is not None
 
 
-async def meet_goal_for_many(
+async def meet_goal_of_many(
     db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
 ) -> int:
     """Record that many people have met a goal; see `meet_goal`."""
@@ -46,6 +46,6 @@ async def meet_goal_for_many(
     return withdrawn
 
 
-async def reopen_many(db: Connection, goal_id: int, people: Sequence[int]) -> None:
-    """Reopen a goal for many people who took their answers back; see `reopen`."""
+async def reopen_goal_of_many(db: Connection, goal_id: int, people: Sequence[int]) -> None:
+    """Reopen a goal for many people who took their answers back; see `reopen_goal`."""
     await db.execute(SQL["reopen_goal_of_many"], goal_id, people)

@@ -119,7 +119,7 @@ async def active_suppressions(db: Connection, *, channel: Medium, address: str) 
     return [Suppression(**row) for row in await db.fetch(SQL["list_suppressions"], channel, address)]
 
 
-async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
+async def delete_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
     """Delete suppressions of people who are being erased; digests of them are kept elsewhere.
 
     Args:
@@ -127,4 +127,4 @@ async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: 
         channels: the channel of each address.
         addresses: normalised.
     """
-    await db.execute(SQL["drop_suppressions"], channels, addresses)
+    await db.execute(SQL["delete_suppressions"], channels, addresses)

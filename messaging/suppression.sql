@@ -112,7 +112,7 @@ from suppression
 where channel = $1 and address = $2
 order by purpose;
 
--- name: drop_suppressions
+-- name: delete_suppressions
 -- Deletes suppressions of which digests are kept from now on.
 delete from suppression s
 using unnest($1::text[], $2::text[]) as given (channel, address)

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 
 from core.db import Connection, load_queries
 from core.errors import SettingsError
-from core.keyring import fingerprint
-from messaging.states import Reason
+from core.keyring import key_fingerprint
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -32,7 +32,7 @@ ImportedEntry = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class ErasedSuppression:
+class KeptSuppression:
     """Suppression to be kept as a digest.
 
     Attributes:
@@ -84,7 +84,9 @@ class DigestKeys:
 
     def __init__(self, secrets: Sequence[SecretStr]) -> None:
         words = [secret.get_secret_value().encode() for secret in secrets]
-        self._keys = {fingerprint(word): hmac.digest(word, b"digests of erased addresses", "sha256") for word in words}
+        self._keys = {
+            key_fingerprint(word): hmac.digest(word, b"digests of erased addresses", "sha256") for word in words
+        }
 
     def current(self, channel: str, address: str) -> tuple[bytes, str]:
         """Return the digest of an address by the newest key, and the fingerprint of its secret.
@@ -111,7 +113,7 @@ NO_KEYS: Final = DigestKeys(())
 """Keys for an installation where nobody was ever erased."""
 
 
-async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[ErasedSuppression]) -> None:
+async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[KeptSuppression]) -> None:
     """Keep suppressions as digests; a digest that exists already keeps its reason, unless that is only `erased`.
 
     Args:
@@ -132,8 +134,8 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
 
 
 async def keep_new_suppressions(
-    db: Connection, keys: DigestKeys, suppressions: Sequence[ErasedSuppression]
-) -> tuple[set[str], list[ErasedSuppression]]:
+    db: Connection, keys: DigestKeys, suppressions: Sequence[KeptSuppression]
+) -> tuple[set[str], list[KeptSuppression]]:
     """Keep new suppressions of erased people; they replace the reason `erased`, and stay when that would be lifted.
 
     Args:
@@ -148,7 +150,7 @@ async def keep_new_suppressions(
     kept = await find_digests(db, keys, {(suppression.channel, suppression.address) for suppression in suppressions})
     erased = {(entry.channel, entry.address) for entry in kept}
     in_force = {(entry.channel, entry.address, entry.purpose) for entry in kept if entry.reason != Reason.ERASED}
-    fresh: dict[tuple[str, str, str], ErasedSuppression] = {}
+    fresh: dict[tuple[str, str, str], KeptSuppression] = {}
     for suppression in suppressions:
         place = (suppression.channel, suppression.address)
         for_all = {(*place, "all"), (*place, suppression.purpose)}
@@ -162,7 +164,7 @@ async def keep_new_suppressions(
         and (entry.channel, entry.address, entry.purpose) in fresh
         and entry.digest != keys.current(entry.channel, entry.address)[0]
     ]
-    await drop_digests(db, weaker)
+    await delete_digests(db, weaker)
     await keep_digests(db, keys, list(fresh.values()))
     return {address for _, address in erased}, list(fresh.values())
 
@@ -202,14 +204,14 @@ async def find_digests(db: Connection, keys: DigestKeys, entries: Collection[Imp
     ]
 
 
-async def drop_digests(db: Connection, digests: Collection[FoundDigest]) -> None:
+async def delete_digests(db: Connection, digests: Collection[FoundDigest]) -> None:
     """Delete digests whose suppressions were stored in clear again, or lifted.
 
     Args:
         db: in the transaction that does that.
         digests: the digests.
     """
-    await db.execute(SQL["drop_digests"], [entry.digest for entry in digests], [entry.purpose for entry in digests])
+    await db.execute(SQL["delete_digests"], [entry.digest for entry in digests], [entry.purpose for entry in digests])
 
 
 def _digest(key: bytes, channel: str, address: str) -> bytes:

@@ -22,7 +22,7 @@ select exists (select from suppression_digest);
 -- back.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
--- name: drop_digests
+-- name: delete_digests
 -- Deletes digests by purpose: one may be lifted while another stays.
 delete from suppression_digest d
 using unnest($1::bytea[], $2::text[]) as dropped (digest, purpose)

@@ -24,7 +24,7 @@ from core.log_limit import LOG_LIMIT, LogLimit
 from core.outages import POSTGRES
 from core.plurals import plural
 from core.runtime import Runtime
-from muster.metrics import METRICS, Metrics, get_metrics
+from muster.metrics import METRICS, Metrics, get_metrics, route_of
 from muster.server_errors import server_of
 
 MAX_REQUEST_SIZE: Final = 1024 * 1024
@@ -145,7 +145,7 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         if (server := server_of(error)) is not None:
             return _answer_away(request, server, error)
-        log.exception("a request failed", route=_route(request))
+        log.exception("a request failed", route=route_of(request))
         return _answer(request, 500, *_words(500))
 
 
@@ -192,11 +192,6 @@ def _is_program(request: web.Request) -> bool:
         return True
     agent = webhooks.classify(request.headers.get("User-Agent", ""))
     return agent in {"tool", "none"} and "text/html" not in request.headers.get("Accept", "")
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "(none)"
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -43,11 +43,11 @@ from webhooks.erasure import (
     StillWritten,
     empty_arrivals,
     find_arrivals,
-    forget_statistics,
+    refresh_statistics,
     wait_for_writers,
 )
 from webhooks.inbound_log.inbound_log import find_waiting
-from webhooks.late_arrivals import erased_messages, forget_late, note_erased
+from webhooks.late_arrivals import empty_late_arrivals, erased_messages, note_erased
 
 MAX_TRIES: Final = 100
 """Most attempts at the transaction while others hold locks."""
@@ -93,7 +93,7 @@ class FoundTraces:
             "messages": len(self.traces.written.messages),
             "archived_messages": len(self.traces.written.archived),
             "replies": len(self.traces.reply_ids),
-            "inbox": len(self.arrivals.items | self.arrivals.named),
+            "inbound": len(self.arrivals.items | self.arrivals.named),
             "webhook_events": len(self.arrivals.events),
         }
 
@@ -149,7 +149,7 @@ async def erase(
         act = partial(_erase, db, keys, traces_found, actor, may_return=may_return, now=now)
         done, detail = await _until_free(runtime, db, act)
         await _wait_for_the_wire(runtime, db, done.traces.written)
-        await forget_statistics(db)
+        await refresh_statistics(db)
     log.info("a person was erased", person_id=traces_found.traces.person_id)
     return detail
 
@@ -165,8 +165,8 @@ async def erase_late(db: Connection, since: datetime) -> None:
     for first in range(0, len(ids), PAGE_SIZE):
         with contextlib.suppress(*_BUSY):  # it runs again in an hour
             async with db.transaction():
-                await _clear_late(db, ids[first : first + PAGE_SIZE])
-    await forget_late(db)
+                await _empty_late(db, ids[first : first + PAGE_SIZE])
+    await empty_late_arrivals(db)
 
 
 def search_terms(traces: Traces) -> SearchTerms:
@@ -255,9 +255,9 @@ async def _wait_for_the_wire(runtime: Runtime, db: Connection, written: Written)
         waited = True
         await asyncio.sleep(MAX_PAUSE)
     if waited:
-        await _until_free(runtime, db, partial(_clear_late, db, written.ids))
+        await _until_free(runtime, db, partial(_empty_late, db, written.ids))
 
 
-async def _clear_late(db: Connection, message_ids: Sequence[int]) -> None:
+async def _empty_late(db: Connection, message_ids: Sequence[int]) -> None:
     await hold_messages(db, message_ids)
     await empty_again(db, message_ids)

@@ -11,14 +11,14 @@ from typing import Final
 
 import structlog
 
-from ballots.counts import compact, refresh_due
+from ballots.counts import compact_turnout, refresh_due
 from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
-from campaigns.retention import archive_due, drop_unreachable_places, last_close, retention_lock
+from campaigns.retention import archive_due, delete_unreachable_places, last_close, retention_lock
 from core.audit import seal
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -28,8 +28,8 @@ from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
-from services.questions.counts import compact as compact_answers
-from staff.retention import forget_expired
+from services.questions.counts import compact_answers
+from staff.retention import delete_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
@@ -74,24 +74,24 @@ class Jobs:
         self._jobs: list[PeriodicJob] = []
         # one for each channel: texts may take hours at their sender's rate, and emails must not wait for them
         self.deliveries = [
-            self._add(f"deliver {name}", partial(self._deliver, name)) for name in self.dispatcher.channels
+            self._add(f"deliver {name}", partial(self.dispatcher.run, only=name)) for name in self.dispatcher.channels
         ]
         self.inbound = self._add("inbound", self._process_inbound, pause=INBOUND_PAUSE)
-        self.launch = self._add("launch", self._launch)
+        self.launch = self._add("launch", partial(launch_due_steps, runtime))
         self.reconcile = self._add("reconcile", self._reconcile)
-        self._add("dates of people", self._follow_dates)
+        self._add("dates of people", partial(follow_dates, runtime))
         self._add("webhooks", self._deliver_webhooks)
         self.leavers = self._add("leavers", self._strike_off, every=COUNT_EVERY)
         self.counts = self._add("counts", self._count, every=COUNT_EVERY)
         self._add("unanswered staff replies", self._reopen_unanswered, every=COUNT_EVERY)
-        self._add("exports", self._export, every=EXPORT_EVERY)
-        self._add("Twilio backfill", self._backfill, every=BACKFILL_EVERY)
+        self._add("exports", partial(export_due, runtime, outbound_http), every=EXPORT_EVERY)
+        self._add("backfill", partial(backfill, runtime), every=BACKFILL_EVERY)
         self._add("audit seal", self._seal, every=SEAL_EVERY)
         self.tidying = self._add("tidying", self._tidy, every=TIDY_AFTER)
         self.tidying.next_at = time.monotonic() + TIDY_AFTER
 
     def _add(
-        self, name: str, work: Callable[[], Awaitable[bool]], *, every: float = 0.0, pause: float = 0.0
+        self, name: str, work: Callable[[], Awaitable[object]], *, every: float = 0.0, pause: float = 0.0
     ) -> PeriodicJob:
         """Add a job, which the clock starts and `finish` ends like all others; arguments as of `PeriodicJob`."""
         job = PeriodicJob(name, work, every=every, pause=pause, outages=self.runtime.outages)
@@ -122,10 +122,6 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
 
-    async def _deliver(self, channel: str) -> bool:
-        await self.dispatcher.run(only=channel)
-        return False
-
     async def _process_inbound(self) -> bool:
         done = await process_inbound(self.runtime, INBOUND_BATCH)
         if done:
@@ -136,65 +132,43 @@ class Jobs:
                 await self.runtime.wake("deliver")
         return done >= INBOUND_BATCH
 
-    async def _launch(self) -> bool:
-        await launch_due_steps(self.runtime)
-        return False
-
-    async def _follow_dates(self) -> bool:
-        await follow_dates(self.runtime)
-        return False
-
     async def _deliver_webhooks(self) -> bool:
         more = await self._event_log.record_new_events()
         await self._webhook_delivery.start()
         return more
 
-    async def _seal(self) -> bool:
+    async def _seal(self) -> None:
         async with self.runtime.pool.acquire() as db:
             await seal(db)
-        return False
 
-    async def _export(self) -> bool:
-        await export_due(self.runtime, self.outbound_http)
-        return False
-
-    async def _reconcile(self) -> bool:
+    async def _reconcile(self) -> None:
         await reconcile(self.runtime, self.dispatcher.channels, dispatcher_id=self.dispatcher.dispatcher_id)
         async with self.runtime.pool.acquire() as db:
             await follow_up_asked(db, self.runtime.clock())
-        return False
 
-    async def _strike_off(self) -> bool:
+    async def _strike_off(self) -> None:
         async with self.runtime.pool.acquire() as db:
             await strike_off(db, self.runtime.clock())
-        return False
 
-    async def _count(self) -> bool:
+    async def _count(self) -> None:
         async with self.runtime.pool.acquire() as db:
             await refresh_due(db, self.runtime.clock())
-            await compact(db)
+            await compact_turnout(db)
             await compact_answers(db)
-        return False
 
-    async def _reopen_unanswered(self) -> bool:
+    async def _reopen_unanswered(self) -> None:
         async with self.runtime.pool.acquire() as db:
             await reopen_unanswered(db)
-        return False
 
-    async def _backfill(self) -> bool:
-        await backfill(self.runtime)
-        return False
-
-    async def _tidy(self) -> bool:
+    async def _tidy(self) -> None:
         """Archive one chunk of old messages; when none is left, delete rows whose retention is over."""
         began = time.monotonic()
         async with self.runtime.pool.acquire() as db:
             if await is_sending(db, self.runtime.clock()):
-                return False
+                return
         more = await self._tidy_alone()
         took = time.monotonic() - began
         self.tidying.next_at = began + (max(1.0, took / TIDY_SHARE) if more else TIDY_EVERY)
-        return False
 
     async def _tidy_alone(self) -> bool:
         settings, now = self.runtime.settings, self.runtime.clock()
@@ -206,9 +180,9 @@ class Jobs:
                 return True
             await _all_of(
                 partial(erase_late, db, now - RECEIPTS_COME_FOR),
-                partial(drop_unreachable_places, db, now),
-                partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbox), now=now),
-                partial(forget_expired, db, now=now),
+                partial(delete_unreachable_places, db, now),
+                partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbound), now=now),
+                partial(delete_expired, db, now=now),
                 partial(delete_old_events, db, now - timedelta(days=settings.keep_events)),
             )
             return False

@@ -65,12 +65,11 @@ class Metrics:
         self.queue_age = Gauge(
             "muster_queue_age_seconds", "How long the longest waiting message has been due.", registry=home
         )
-        self.inbound = Gauge("muster_inbox_items", "Items of the inbound log, by state.", ["state"], registry=home)
+        self.inbound = Gauge("muster_inbound_items", "Items of the inbound log, by state.", ["state"], registry=home)
 
     def record(self, request: web.Request, status: int, seconds: float) -> None:
         """Count one answered request by its route, never by its path, which may hold a member's token."""
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "(none)"
+        route = route_of(request)
         # a client may send any method name, and each would be kept for ever
         key = (route, request.method if request.method in METHODS else "(other)", status)
         if (counted := self._counted.get(key)) is None:
@@ -111,6 +110,12 @@ class Metrics:
 
 
 METRICS: Final = web.AppKey("metrics", Metrics)
+
+
+def route_of(request: web.Request) -> str:
+    """Return the route of a request, as it was declared: its path may hold a member's token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "(none)"
 
 
 async def get_metrics(request: web.Request) -> web.Response:

@@ -22,7 +22,7 @@ class PeriodicJob:
 
     Attributes:
         name: its name in logs.
-        work: does one round; returns whether there is more to do at once.
+        work: does one round; returns True if there is more to do at once.
         every: seconds from the beginning of a round until the clock asks for the next; 0 for whenever it ticks.
         next_at: when that is, on the monotonic clock; a request starts a round before then, too.
         pause: seconds between two rounds, in which requests are collected into one round.
@@ -34,7 +34,7 @@ class PeriodicJob:
     """
 
     name: str
-    work: Callable[[], Awaitable[bool]]
+    work: Callable[[], Awaitable[object]]
     every: float = 0.0
     next_at: float = 0.0
     pause: float = 0.0
@@ -65,7 +65,7 @@ class PeriodicJob:
             self.requested = False
             self.next_at = time.monotonic() + self.every  # also after a failure
             try:
-                more = await self.work()
+                more = await self.work() is True
             except Exception as error:  # noqa: BLE001  # it is tried again within a second
                 self._report(error)
                 return

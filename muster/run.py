@@ -109,10 +109,10 @@ async def everything(members: str = "none", sandbox: SandboxPorts | None = None)
 
         check_channels(settings)
     async with AsyncExitStack() as stack:
-        yield await _Start(settings, members, sandbox or SandboxPorts(), stack).everything()
+        yield await Startup(settings, members, sandbox or SandboxPorts(), stack).everything()
 
 
-class _Start:
+class Startup:
     """One start of everything.
 
     Args:
@@ -132,6 +132,7 @@ class _Start:
         self._running: Running | None = None
 
     async def everything(self) -> Addresses:
+        """Start everything; return where it is reached."""
         database_url = await self._open_servers()
         web, public = self._choose_address()
         sandbox = None if has_sms(self.settings) or self.settings.has_email else await self._start_sandbox(public)

@@ -9,7 +9,7 @@ import redis.exceptions
 
 from core.db.away import is_away
 from core.db.pool import went_away
-from core.errors import DatabaseAway, InputError, MusterError, Unavailable, in_words
+from core.errors import DatabaseAway, InputError, MusterError, Unavailable, error_in_words
 from core.outages import POSTGRES, REDIS
 
 _REDIS: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
@@ -24,7 +24,7 @@ def server_error(error: BaseException) -> MusterError | None:
     if is_away(error):
         return went_away(error)
     if isinstance(error, _REDIS):
-        return Unavailable(f"Redis went away ({in_words(error)}).", remedy="Nothing is lost with it; try again.")
+        return Unavailable(f"Redis went away ({error_in_words(error)}).", remedy="Nothing is lost with it; try again.")
     return None
 
 

@@ -59,17 +59,17 @@ def unheld_values(wanted: Sequence[str], values_present: Sequence[str], *, key: 
     Returns:
         A line for each, and whether somebody has it in other letters: `live` for Live.
     """
-    alike = {plain(value): value for value in reversed(values_present)}
+    alike = {folded_name(value): value for value in reversed(values_present)}
     lines: list[tuple[str, bool]] = []
     for value in wanted:
         if value not in values_present:
-            close = get_close_matches(plain(value), alike, n=1)
+            close = get_close_matches(folded_name(value), alike, n=1)
             hint = f"; did you mean {alike[close[0]]}?" if close else ""
-            lines.append((f"{key}: nobody has {value!r}{hint}", plain(value) in alike))
+            lines.append((f"{key}: nobody has {value!r}{hint}", folded_name(value) in alike))
     return lines
 
 
-def plain(name: str) -> str:
+def folded_name(name: str) -> str:
     """Fold a name or path to compare it without regard to case and spacing."""
     return "/".join(" ".join(part.split()) for part in name.casefold().split("/"))
 

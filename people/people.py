@@ -16,7 +16,7 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class PersonAddress:
-    """Contact point of a person: a phone number or mailbox.
+    """Contact point of a person as staff see it, with why nothing is sent there; the person sees a `ContactPoint`.
 
     Attributes:
         channel: `sms` or `email`.

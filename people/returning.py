@@ -17,9 +17,9 @@ from core.db import STATEMENT_TIMEOUT, Connection, atomic, load_queries
 from core.errors import AddressError, NotFound
 from core.typed_address import read_address
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import Medium, lift
-from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
+from messaging.suppression_digests import SOURCE, DigestKeys, delete_digests, find_digests, has_digests
 
 SQL: Final = load_queries(__file__)
 
@@ -81,7 +81,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
         )
     ]
     await suppress_many(db, entries)
-    await drop_digests(db, digests)
+    await delete_digests(db, digests)
     places = sorted({(entry["channel"], entry["address"]) for entry in entries})
     whose = await db.fetch(SQL["find_owners"], [channel for channel, _ in places], [address for _, address in places])
     return Restored(len(places), tuple(row["external_id"] for row in whose))
@@ -121,7 +121,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
             )
         arrivals = [(channel, who if person else address), *targets[1:]]
         digests = [digest for digest in await find_digests(db, keys, arrivals) if digest.reason == Reason.ERASED]
-        await drop_digests(db, digests)
+        await delete_digests(db, digests)
         if lifted or digests:
             subject = f"person {person['person_id']}" if person else f"an address ({channel})"
             await record(db, actor, AuditAction.PERSON_READMITTED, subject)

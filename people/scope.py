@@ -16,7 +16,7 @@ from typing import Final
 
 import asyncpg
 
-from core.access import Actor, Permission, Sight
+from core.access import Actor, Permission, ReadScope
 from core.db import Connection, Pool, load_queries
 
 SQL: Final = load_queries(__file__)
@@ -47,30 +47,30 @@ class ScopedPools:
             actor: who looks.
             permission: the permission they do it by; addresses take `SEE_CONTACTS` besides.
         """
-        async with self.within(actor.sight(permission)) as db:
+        async with self.within(actor.read_scope(permission)) as db:
             yield db
 
     @asynccontextmanager
-    async def within(self, sight: Sight) -> AsyncIterator[Connection]:
+    async def within(self, scope: ReadScope) -> AsyncIterator[Connection]:
         """Open a transaction with a given scope, for results that several actors share.
 
         It only reads: otherwise SQL that was smuggled into a page could change the login itself (`alter role`).
 
         Args:
-            sight: the scope that the actors share.
+            scope: the scope that the actors share.
         """
         key = await self._signing_key()
-        pool = self._staff_all if sight.people.is_everywhere else self._staff
+        pool = self._staff_all if scope.people.is_everywhere else self._staff
         async with pool.acquire() as db:
             try:
                 async with db.transaction(readonly=True):
                     row = await db.fetchrow(
-                        SQL["find_transaction"], *map(list, (sight.people.unit_ids, sight.contacts.unit_ids))
+                        SQL["find_transaction"], *map(list, (scope.people.unit_ids, scope.contacts.unit_ids))
                     )
                     assert row is not None
-                    people = _EVERYWHERE if sight.people.is_everywhere else row["people"]
-                    contacts = _EVERYWHERE if sight.contacts.is_everywhere else row["contacts"]
-                    signature = sign(key, people, contacts, row["transaction_key"])
+                    people = _EVERYWHERE if scope.people.is_everywhere else row["people"]
+                    contacts = _EVERYWHERE if scope.contacts.is_everywhere else row["contacts"]
+                    signature = sign_scope(key, people, contacts, row["transaction_key"])
                     await db.execute(SQL["set_scope"], f"{people}|{contacts}|{signature}")
                     yield db
             except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
@@ -83,7 +83,7 @@ class ScopedPools:
         return self._key
 
 
-def sign(key: bytes, people: str, contacts: str, transaction_key: str) -> str:
+def sign_scope(key: bytes, people: str, contacts: str, transaction_key: str) -> str:
     """Sign a scope, as the database checks it (`signed_scope`).
 
     Args:

@@ -8,7 +8,7 @@ from typing import Final
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from core.spec_errors import near_miss
-from people.attributes import plain
+from people.attributes import folded_name
 
 SQL: Final = load_queries(__file__)
 
@@ -28,12 +28,12 @@ async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[
         return {}
     by_name: dict[str, list[tuple[int, str]]] = {}
     for row in await db.fetch(SQL["list_unit_paths"]):
-        for word in {plain(row["name"]), plain(row["path"])}:
+        for word in {folded_name(row["name"]), folded_name(row["path"])}:
             by_name.setdefault(word, []).append((row["unit_id"], row["path"]))
     problems: list[str] = []
     unit_ids: dict[str, int] = {}
     for name in names:
-        fitting = by_name.get(plain(name), [])
+        fitting = by_name.get(folded_name(name), [])
         if len(fitting) == 1:
             unit_ids[name] = fitting[0][0]
         elif fitting:

@@ -79,7 +79,7 @@ class Page:
         return next(((form, form.buttons[0]) for form in self.forms if form.buttons), None)
 
 
-def open_session(at_once: int) -> aiohttp.ClientSession:
+def open_browser_session(at_once: int) -> aiohttp.ClientSession:
     """Open the session that all browsers share: at most so many connections, no cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=at_once),

@@ -296,7 +296,7 @@ async def _record_json(request: web.Request) -> web.Response:
     return _json(
         {
             "summary": record.summary(),
-            "standing": [asdict(answer) for answer in record.standing()],
+            "final_answers": [asdict(answer) for answer in record.final_answers()],
             "acts": [asdict(act) for act in record.acts],
             "hits": [asdict(hit) for hit in record.hits],
         }

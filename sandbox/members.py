@@ -13,7 +13,7 @@ from typing import Final, Literal, Self
 import aiohttp
 
 from sandbox.agenda import Agenda
-from sandbox.browser import Browser, Page, open_session
+from sandbox.browser import Browser, Page, open_browser_session
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile, choose
 from sandbox.received_message import ReceivedMessage, read_mail, read_text
@@ -71,7 +71,7 @@ class Members:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = open_session(self._profile.at_once)
+        self._session = open_browser_session(self._profile.at_once)
         self._mailbox.readers.append(self._see_mail)
         self._twilio.handsets.append(self._see_text)
         return self

@@ -110,7 +110,7 @@ class Record:
         """Record a scanner's request."""
         self.hits.append(hit)
 
-    def standing(self) -> list[RecordedStatus]:
+    def final_answers(self) -> list[RecordedStatus]:
         """Return the final answer to every message that was answered successfully."""
         last: dict[str, RecordedStatus] = {}
         for act in self.acts:
@@ -121,7 +121,7 @@ class Record:
 
     def confirmed(self) -> list[RecordedStatus]:
         """Return the messages whose final answer is that the member has voted."""
-        return [answer for answer in self.standing() if answer.answer == "voted"]
+        return [answer for answer in self.final_answers() if answer.answer == "voted"]
 
     def opted_out(self) -> dict[str, AnswerRoute]:
         """Return the addresses that stay opted out, with the first route; texting START undoes it."""

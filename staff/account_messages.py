@@ -70,7 +70,7 @@ async def queue_sign_in_link(
     Returns:
         The id of the message.
     """
-    contents = _contents(settings, "sign_in", channel, (link,), name=name, link=link, time=in_words(minutes))
+    contents = _contents(settings, "sign_in", channel, (link,), name=name, link=link, time=lifetime_in_words(minutes))
     return await _queue(db, settings, MessageKind.SIGN_IN, channel, sender, address, contents, by, now, until)
 
 
@@ -167,7 +167,7 @@ async def queue_notice(
     )  # fmt: skip
 
 
-def in_words(minutes: int) -> str:
+def lifetime_in_words(minutes: int) -> str:
     """Put a link's lifetime in words: `15 minutes`, `one hour`."""
     hours, rest = divmod(minutes, 60)
     if rest or not hours:

@@ -77,11 +77,11 @@ async def take_try(db: Connection, kind: Backoff, who: str, *, now: datetime) ->
         raise TooManyTries("There were too many tries.", remedy=f"Try again in {wait}.")
 
 
-async def forget_tries(db: Connection, kind: Backoff, *who: str) -> None:
+async def delete_tries(db: Connection, kind: Backoff, *who: str) -> None:
     """Delete the tries of somebody who has succeeded."""
-    await db.execute(SQL["forget"], [f"{kind.name} {each}" for each in who])
+    await db.execute(SQL["delete_tries"], [f"{kind.name} {each}" for each in who])
 
 
-async def forget_old_tries(db: Connection, *, now: datetime) -> None:
+async def delete_old_tries(db: Connection, *, now: datetime) -> None:
     """Delete tries that are too old to count."""
-    await db.execute(SQL["forget_old"], now)
+    await db.execute(SQL["delete_old_tries"], now)

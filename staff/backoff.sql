@@ -18,10 +18,10 @@ returning true;
 -- When the next try is allowed.
 select next_at from sign_in_backoff where key = $1;
 
--- name: forget
+-- name: delete_tries
 -- Deletes the tries of somebody who has succeeded.
 delete from sign_in_backoff where key = any ($1);
 
--- name: forget_old
+-- name: delete_old_tries
 -- Deletes tries that no longer count for any kind: networks are kept no longer than needed.
 delete from sign_in_backoff where last_at < $1::timestamptz - interval '1 day';

@@ -12,7 +12,7 @@ from core.access import Actor
 from core.db import Connection, Pool
 from core.db.dry_runs import all_or_nothing
 from core.errors import Conflict, InputError, SpecError
-from core.spec_file import at_zone, read_moment
+from core.written_dates import read_written_date
 from people.lists.lists import open_list
 from people.unit_names import find_units
 from staff.accounts import find_staff
@@ -81,7 +81,7 @@ def read_date(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | Non
     """Read when a grant begins or ends; None for nothing.
 
     Args:
-        text: `2026-12-31`, `31/12/2026`, or a local time such as `2026-12-31T18:00`.
+        text: in any notation that member files have: `2026-12-31`, `31/12/2026`, `31 Dec 2026 at 6pm`.
         zone: the time zone of a time that names none.
         end: a date alone means its last second.
 
@@ -90,11 +90,7 @@ def read_date(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | Non
     """
     if not text.strip():
         return None
-    words = text.strip()
-    day, slash, rest = words.partition("/")
-    if slash and (parts := rest.split("/")) and len(parts) == 2:  # as spreadsheets of this country write it
-        words = f"{parts[1]}-{parts[0]:0>2}-{day:0>2}"
-    try:
-        return at_zone(read_moment(words), zone, end=end)
-    except ValueError as error:
-        raise InputError(f"“{text}” is no date: {error}.") from None
+    written = read_written_date(text, zone)
+    if written is None:
+        raise InputError(f"“{text}” is not a date such as 2026-12-31 or 31/12/2026.")
+    return written.end if end else written.start

@@ -17,7 +17,7 @@ from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff
 from staff.grants import give_grant, lock_grants, require_authority
 from staff.roles import find_role, permissions_of
-from staff.sessions import Device, end_session, open_session
+from staff.sessions import Device, end_session, open_staff_session
 from staff.tokens import digest_of, is_token, new_token
 
 SQL: Final = load_queries(__file__)
@@ -186,7 +186,7 @@ async def accept_invitation(
         await db.execute(SQL["note_account"], row["invitation_id"], staff_id)
         actor = Actor(ActorKind.STAFF, row["email"], staff_id, device.came_from)
         await record(db, actor, AuditAction.INVITATION_ACCEPTED, f"invitation {row['invitation_id']}", at=now)
-        session = await open_session(db, staff_id, now=now, device=device)
+        session = await open_staff_session(db, staff_id, now=now, device=device)
     if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
         await end_session(db, replaces, now=now, came_from=device.came_from)
     return session
@@ -197,9 +197,9 @@ async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
     return await db.fetch(SQL["list_open"])
 
 
-async def forget_old_invitations(db: Connection, *, now: datetime) -> None:
+async def delete_old_invitations(db: Connection, *, now: datetime) -> None:
     """Delete invitations that ended a month ago and were not accepted."""
-    await db.execute(SQL["forget"], now)
+    await db.execute(SQL["delete_old_invitations"], now)
 
 
 async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> asyncpg.Record:

@@ -31,7 +31,7 @@ where accepted_at is null and withdrawn_at is null
   and invited_by ->> 'kind' = 'staff' and (invited_by ->> 'id')::bigint = $1
 returning invitation_id, email;
 
--- name: forget
+-- name: delete_old_invitations
 -- Deletes invitations that nobody accepted, with the name and mailbox of the invited person, a month after they ended.
 delete from staff_invitation
 where staff_id is null and accepted_at is null

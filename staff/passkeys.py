@@ -261,27 +261,27 @@ async def list_passkeys(db: Connection, staff_id: int) -> list[asyncpg.Record]:
     return await db.fetch(SQL["list_passkeys"], staff_id)
 
 
-async def remove_passkey(db: Connection, staff_id: int, passkey_id: int) -> str | None:
+async def delete_passkey(db: Connection, staff_id: int, passkey_id: int) -> str | None:
     """Remove a passkey of an account; return its name, or None if the account has no such passkey."""
-    name: str | None = await db.fetchval(SQL["remove_passkey"], staff_id, passkey_id)
+    name: str | None = await db.fetchval(SQL["delete_passkey"], staff_id, passkey_id)
     return name
 
 
-async def drop_passkeys(db: Connection, staff_id: int) -> int:
+async def delete_passkeys(db: Connection, staff_id: int) -> int:
     """Remove all passkeys of an account; return how many there were."""
-    return int((await db.execute(SQL["drop_passkeys"], staff_id)).rpartition(" ")[2])
+    return int((await db.execute(SQL["delete_passkeys"], staff_id)).rpartition(" ")[2])
 
 
-async def forget_old_challenges(db: Connection, *, now: datetime) -> None:
+async def delete_old_challenges(db: Connection, *, now: datetime) -> None:
     """Delete challenges that ran out."""
-    await db.execute(SQL["forget_old_challenges"], now)
+    await db.execute(SQL["delete_old_challenges"], now)
 
 
 async def _challenge(db: Connection, purpose: ChallengePurpose, session: UUID | None, now: datetime) -> bytes:
     challenge = secrets.token_bytes(32)
     await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _CHALLENGE_LIFETIME, now)
     if session is None:
-        await db.execute(SQL["drop_oldest_challenges"], _MAX_CHALLENGES)
+        await db.execute(SQL["delete_oldest_challenges"], _MAX_CHALLENGES)
     return challenge
 
 

@@ -3,7 +3,7 @@
 with expired as (delete from passkey_challenge where expires_at < $5)
 insert into passkey_challenge (challenge, purpose, family, expires_at) values ($1, $2, $3, $4);
 
--- name: drop_oldest_challenges
+-- name: delete_oldest_challenges
 -- Keeps the newest of the sign-ins that were begun and not ended, so that nobody can fill the table by beginning many.
 delete from passkey_challenge where challenge in (
   select challenge from passkey_challenge where family is null order by expires_at desc offset $1
@@ -16,7 +16,7 @@ delete from passkey_challenge
 where challenge = $1 and purpose = $2 and family is not distinct from $3 and expires_at > $4
 returning challenge;
 
--- name: forget_old_challenges
+-- name: delete_old_challenges
 -- Deletes challenges that ran out.
 delete from passkey_challenge where expires_at < $1;
 
@@ -55,10 +55,10 @@ update staff_passkey set copied_at = $2 where passkey_id = $1;
 -- Passkeys of an account, the oldest first.
 select passkey_id, credential_id, name, made_at, used_at, copied_at from staff_passkey where staff_id = $1 order by passkey_id;
 
--- name: remove_passkey
+-- name: delete_passkey
 -- Removes one passkey of an account.
 delete from staff_passkey where staff_id = $1 and passkey_id = $2 returning name;
 
--- name: drop_passkeys
+-- name: delete_passkeys
 -- Removes all passkeys of an account.
 delete from staff_passkey where staff_id = $1;

@@ -33,7 +33,7 @@ async def make_recovery_codes(db: Connection, staff_id: int, *, now: datetime) -
         The codes, to be shown once.
     """
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH)) for _ in range(HOW_MANY)]
-    await db.execute(SQL["drop_codes"], staff_id)
+    await db.execute(SQL["delete_codes"], staff_id)
     await db.execute(SQL["add_codes"], staff_id, [_digest(staff_id, code) for code in codes], now)
     return ["-".join(code[at : at + _GROUP_LENGTH] for at in range(0, _CODE_LENGTH, _GROUP_LENGTH)) for code in codes]
 
@@ -59,9 +59,9 @@ async def count_recovery_codes(db: Connection, staff_id: int) -> int:
     return left
 
 
-async def drop_recovery_codes(db: Connection, staff_id: int) -> None:
+async def delete_recovery_codes(db: Connection, staff_id: int) -> None:
     """Delete all codes of an account."""
-    await db.execute(SQL["drop_codes"], staff_id)
+    await db.execute(SQL["delete_codes"], staff_id)
 
 
 def _digest(staff_id: int, code: str) -> bytes:

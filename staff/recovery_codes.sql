@@ -1,4 +1,4 @@
--- name: drop_codes
+-- name: delete_codes
 -- Deletes the former codes, which new ones replace.
 delete from staff_recovery_code where staff_id = $1;
 

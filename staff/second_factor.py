@@ -21,13 +21,13 @@ from core.settings import Settings
 from staff import passkeys
 from staff.account_messages import AccountNotice
 from staff.accounts import lock_account
-from staff.backoff import CODES, forget_tries, take_try
+from staff.backoff import CODES, delete_tries, take_try
 from staff.grants import require_authority
-from staff.passkeys import ChallengePurpose, Site, drop_passkeys, list_passkeys, take_challenge
-from staff.proofs import Proof, is_fresh, note_proof, tell_owner
-from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes
-from staff.sessions import Device, Staff, end_others, forget_proofs
-from staff.totp import begin_totp, confirm_totp, drop_totp, has_totp, remove_totp
+from staff.passkeys import ChallengePurpose, Site, delete_passkeys, list_passkeys, take_challenge
+from staff.recovery_codes import count_recovery_codes, delete_recovery_codes, make_recovery_codes
+from staff.second_factor_check import Proof, is_fresh, note_proof, tell_owner
+from staff.sessions import Device, Staff, empty_proofs, end_others
+from staff.totp import begin_totp, confirm_totp, delete_totp, delete_totp_in_use, has_totp
 
 
 class LastFactor(Conflict):
@@ -73,7 +73,7 @@ async def confirm_app(
         ended = await _end_others(db, session, came_from, now) if is_first else 0
         proof = await _set_up(db, session, token, "app", came_from, now)
         await tell_owner(db, settings, session, AccountNotice.APP_ADDED, came_from, now, ended)
-    await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
+    await delete_tries(db, CODES, f"{session.staff_id} {came_from}")
     return proof
 
 
@@ -133,7 +133,7 @@ async def remove_passkey(
     """
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
-        if await passkeys.remove_passkey(db, session.staff_id, passkey_id) is None:
+        if await passkeys.delete_passkey(db, session.staff_id, passkey_id) is None:
             return False
         await resolve_alert(db, f"passkey:{passkey_id}")  # about the possible copy
         await record(
@@ -154,7 +154,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
     """
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
-        if not await remove_totp(db, session.staff_id):
+        if not await delete_totp_in_use(db, session.staff_id):
             return False
         await record(db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now)
         await tell_owner(db, settings, session, AccountNotice.APP_REMOVED, came_from, now)
@@ -206,11 +206,11 @@ async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now:
         for row in await list_passkeys(db, staff_id):
             await resolve_alert(db, f"passkey:{row['passkey_id']}")
         removed = {
-            "apps": int(await drop_totp(db, staff_id)),
-            "passkeys": await drop_passkeys(db, staff_id),
+            "apps": int(await delete_totp(db, staff_id)),
+            "passkeys": await delete_passkeys(db, staff_id),
             "recovery_codes": await count_recovery_codes(db, staff_id),
         }
-        await drop_recovery_codes(db, staff_id)
+        await delete_recovery_codes(db, staff_id)
         removed["sessions"] = await end_others(db, staff_id, but=None, by=by, now=now)
         await record(db, by, AuditAction.STAFF_SECOND_FACTORS_RESET, f"staff {staff_id}", removed, at=now)
         return removed
@@ -240,8 +240,8 @@ async def _without_last(db: Connection, session: Staff) -> None:
         return
     if session.needs_second_factor:
         raise LastFactor("Your role needs a second factor, and this is the last one.", remedy="First set up another.")
-    await drop_recovery_codes(db, session.staff_id)  # they replace a factor, and there is none any more
-    await forget_proofs(db, session.staff_id)
+    await delete_recovery_codes(db, session.staff_id)  # they replace a factor, and there is none any more
+    await empty_proofs(db, session.staff_id)
 
 
 async def _end_others(db: Connection, session: Staff, came_from: str, now: datetime) -> int:

@@ -101,7 +101,7 @@ class Admission:
     cookie: str | None = None
 
 
-async def open_session(
+async def open_staff_session(
     db: Connection,
     staff_id: int,
     *,
@@ -125,7 +125,7 @@ async def open_session(
     """
     if replaces is not None:
         await end_session(db, replaces, now=now, came_from=device.came_from)
-    await db.execute(SQL["forget_old_sessions"], now)
+    await db.execute(SQL["delete_old_sessions"], now)
     await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_IN, now, device.came_from)
     await db.execute(SQL["note_sign_in"], staff_id, now)
     token = new_token()
@@ -136,7 +136,9 @@ async def open_session(
     return token
 
 
-async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
+async def admit_session(
+    db: Connection, token: str | None, *, now: datetime, opens_page: bool = True
+) -> Admission | None:
     """Admit the holder of a session.
 
     Args:
@@ -187,14 +189,14 @@ async def note_second_factor(db: Connection, token: str, *, now: datetime) -> st
     return None if row is None or row["retired"] else await _change(db, token, now, _until(row, now), proven_at=now)
 
 
-async def forget_proofs(db: Connection, staff_id: int) -> None:
+async def empty_proofs(db: Connection, staff_id: int) -> None:
     """Clear the proof of a second factor from all sessions of an account that has lost its last one.
 
     Args:
         db: in a transaction that has locked the account.
         staff_id: whose.
     """
-    await db.execute(SQL["forget_proofs"], staff_id)
+    await db.execute(SQL["empty_proofs"], staff_id)
 
 
 async def list_sessions(db: Connection, staff_id: int, *, now: datetime) -> list[asyncpg.Record]:
@@ -265,9 +267,9 @@ async def end_sessions(db: Connection, staff_id: int, *, now: datetime) -> int:
     return sessions
 
 
-async def forget_old_sessions(db: Connection, *, now: datetime) -> None:
+async def delete_old_sessions(db: Connection, *, now: datetime) -> None:
     """Delete sessions that ended a month ago."""
-    await db.execute(SQL["forget_old_sessions"], now)
+    await db.execute(SQL["delete_old_sessions"], now)
 
 
 async def _change(

@@ -3,7 +3,7 @@
 insert into staff_session (digest, staff_id, began_at, created_at, seen_at, expires_at, browser, came_from, second_factor_at)
 values ($1, $2, $3, $3, $3, $4, $5, $6, $7);
 
--- name: forget_old_sessions
+-- name: delete_old_sessions
 -- Deletes sessions that ran out a month ago.
 delete from staff_session where expires_at < $1::timestamptz - interval '30 days';
 
@@ -37,7 +37,7 @@ select s.staff_id from staff s join staff_session x using (staff_id) where x.dig
 -- Records when somebody signed in last, because links and sessions are deleted after a while.
 update staff set signed_in_at = $2 where staff_id = $1;
 
--- name: forget_proofs
+-- name: empty_proofs
 -- Clears the proofs of an account's sessions: they no longer count once the account has no factor.
 update staff_session set second_factor_at = null where staff_id = $1;
 

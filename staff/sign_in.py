@@ -13,9 +13,9 @@ from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff, lock_account, verify_phone
-from staff.backoff import LINKS, forget_tries
+from staff.backoff import LINKS, delete_tries
 from staff.grants import give_grant
-from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
+from staff.sessions import NO_DEVICE, Device, end_sessions, open_staff_session
 from staff.tokens import digest_of, is_token, new_token
 
 SQL: Final = load_queries(__file__)
@@ -63,7 +63,7 @@ async def make_sign_in_link(
     mailbox = email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
         raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
-    await db.execute(SQL["forget_old_links"], now)
+    await db.execute(SQL["delete_old_links"], now)
     async with atomic(db):
         row = await find_staff(db, mailbox)
         if row is None and create_as is not None:
@@ -145,15 +145,15 @@ async def use_link(
         if row["phone"] is not None:
             actor = Actor(ActorKind.STAFF, row["email"], row["staff_id"], device.came_from)
             await verify_phone(db, row["staff_id"], row["phone"], by=actor, now=now)
-        await forget_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
-        return await open_session(
+        await delete_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
+        return await open_staff_session(
             db, row["staff_id"], now=now, device=device, replaces=replaces, is_proven=row["is_proof"]
         )
 
 
-async def forget_old_links(db: Connection, *, now: datetime) -> None:
+async def delete_old_links(db: Connection, *, now: datetime) -> None:
     """Delete the sign-in links that ran out a month ago."""
-    await db.execute(SQL["forget_old_links"], now)
+    await db.execute(SQL["delete_old_links"], now)
 
 
 async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
@@ -168,4 +168,4 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
         How many sessions and how many links could still have been used.
     """
     sessions = await end_sessions(db, staff_id, now=now)
-    return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
+    return sessions, await db.fetchval(SQL["delete_unused_links"], staff_id, now)

@@ -2,7 +2,7 @@
 -- Adds a link and leaves older ones alone: somebody may just be opening one.
 insert into sign_in (digest, pieces, staff_id, expires_at, is_proof, phone) values ($1, $2, $3, $4, $5, $6);
 
--- name: forget_old_links
+-- name: delete_old_links
 -- Deletes links that ran out a month ago.
 delete from sign_in where expires_at < $1::timestamptz - interval '30 days';
 
@@ -34,7 +34,7 @@ for update;
 -- Links of an account that can still be used.
 select count(*) from sign_in where staff_id = $1 and used_at is null and expires_at > $2;
 
--- name: drop_unused_links
+-- name: delete_unused_links
 -- Deletes unused links; used ones stay, for a month.
 with dropped as (
   delete from sign_in where staff_id = $1 and used_at is null returning expires_at

@@ -41,7 +41,7 @@ async def begin_totp(db: Connection, staff_id: int, session: UUID, *, keys: Sequ
         keys: MUSTER_SECRET_KEY.
         now: the time, aware.
     """
-    await db.execute(SQL["drop_replaced"], staff_id, session, now - _SET_UP_TIMEOUT)
+    await db.execute(SQL["delete_replaced"], staff_id, session, now - _SET_UP_TIMEOUT)
     await db.execute(SQL["add_secret"], staff_id, session, _box(keys).encrypt(SecretStr(pyotp.random_base32())), now)
 
 
@@ -82,9 +82,9 @@ async def confirm_totp(
     step = None if row is None else _step_of(row, code, keys, now)
     if row is None or step is None:
         return False
-    await db.execute(SQL["drop_confirmed"], staff_id)
+    await db.execute(SQL["delete_confirmed"], staff_id)
     await db.execute(SQL["confirm"], row["totp_id"], now, step)
-    await db.execute(SQL["drop_unconfirmed"], staff_id)  # set-ups that other sessions had begun
+    await db.execute(SQL["delete_unconfirmed"], staff_id)  # set-ups that other sessions had begun
     return True
 
 
@@ -110,20 +110,20 @@ async def has_totp(db: Connection, staff_id: int) -> bool:
     return await db.fetchrow(SQL["find_confirmed"], staff_id) is not None
 
 
-async def remove_totp(db: Connection, staff_id: int) -> bool:
+async def delete_totp_in_use(db: Connection, staff_id: int) -> bool:
     """Delete the secret in use; return whether there was one."""
-    return bool(await db.execute(SQL["drop_confirmed"], staff_id) != "DELETE 0")
+    return bool(await db.execute(SQL["delete_confirmed"], staff_id) != "DELETE 0")
 
 
-async def drop_totp(db: Connection, staff_id: int) -> bool:
+async def delete_totp(db: Connection, staff_id: int) -> bool:
     """Delete all secrets of an account; return whether one was in use."""
-    await db.execute(SQL["drop_unconfirmed"], staff_id)
-    return await remove_totp(db, staff_id)
+    await db.execute(SQL["delete_unconfirmed"], staff_id)
+    return await delete_totp_in_use(db, staff_id)
 
 
-async def forget_unconfirmed(db: Connection, *, now: datetime) -> None:
+async def delete_unconfirmed(db: Connection, *, now: datetime) -> None:
     """Delete secrets whose set-up was not finished."""
-    await db.execute(SQL["forget_unconfirmed"], now - _SET_UP_TIMEOUT)
+    await db.execute(SQL["delete_old_unconfirmed"], now - _SET_UP_TIMEOUT)
 
 
 def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: datetime) -> int | None:

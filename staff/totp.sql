@@ -1,13 +1,13 @@
--- name: drop_replaced
+-- name: delete_replaced
 -- Deletes the unconfirmed secret of a session, which a new one replaces, and all unconfirmed secrets that took too
 -- long.
 delete from staff_totp where staff_id = $1 and confirmed_at is null and (family = $2 or made_at <= $3);
 
--- name: drop_unconfirmed
+-- name: delete_unconfirmed
 -- Deletes every secret that is being set up, in whatever session.
 delete from staff_totp where staff_id = $1 and confirmed_at is null;
 
--- name: forget_unconfirmed
+-- name: delete_old_unconfirmed
 -- Deletes secrets whose set-up was not finished.
 delete from staff_totp where confirmed_at is null and made_at <= $1;
 
@@ -24,7 +24,7 @@ where staff_id = $1 and family = $2 and confirmed_at is null and made_at > $3;
 -- The secret in use.
 select totp_id, secret, last_step from staff_totp where staff_id = $1 and confirmed_at is not null;
 
--- name: drop_confirmed
+-- name: delete_confirmed
 -- Deletes the secret in use, because another replaces it, or it was lost.
 delete from staff_totp where staff_id = $1 and confirmed_at is not null;
 

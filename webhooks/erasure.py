@@ -183,15 +183,15 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
     await blank_arrivals(db, rows, texts)
     named = list(arrivals.named)
     await db.execute(SQL["redact_items"], named, texts)
-    await db.execute(SQL["drop_read_mails"], named)
+    await db.execute(SQL["delete_read_mails"], named)
     await db.execute(SQL["redact_mails"], named, texts)
-    await db.execute(SQL["drop_malformed"], list(wanted.likes))
+    await db.execute(SQL["delete_malformed"], list(wanted.likes))
     if old:
         await db.execute(SQL["rename_in_events"], list(arrivals.events), old, new)
     await db.execute(SQL["empty_deliveries"], list(arrivals.deliveries))
     await db.execute(SQL["empty_page_views"], list(wanted.message_ids))
     channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
-    await db.execute(SQL["drop_sent_once"], channels, addresses)
+    await db.execute(SQL["delete_sent_once"], channels, addresses)
 
 
 def _texts(addresses: Collection[tuple[str, str]]) -> list[str]:
@@ -208,6 +208,6 @@ def _senders(addresses: Collection[tuple[str, str]]) -> list[str]:
     return [form for _, address in addresses for form in dict.fromkeys((address, address.removeprefix("+")))]
 
 
-async def forget_statistics(db: Connection) -> None:
+async def refresh_statistics(db: Connection) -> None:
     """Refresh the planner's statistics of every package's tables, so that they hold no samples of erased data."""
-    await db.execute(SQL["forget_statistics"])
+    await db.execute(SQL["refresh_statistics"])

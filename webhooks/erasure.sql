@@ -55,13 +55,13 @@ set raw = decode(without_addresses(encode(m.raw, 'escape'), $2::text[]), 'escape
 from inbound_log i
 where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.state <> 'done';
 
--- name: drop_read_mails
+-- name: delete_read_mails
 -- Deletes processed mails: their content is in the replies they became.
 delete from inbound_mail m
 using inbound_log i
 where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.state = 'done';
 
--- name: drop_malformed
+-- name: delete_malformed
 -- Deletes unreadable bodies in which an address stands in any form.
 delete from inbound_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
@@ -103,11 +103,11 @@ where delivery_id = any ($1::bigint[]);
 -- counted.
 update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
--- name: drop_sent_once
+-- name: delete_sent_once
 -- Deletes the records of one-time texts to an address, which hold the address.
 delete from sent_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
 
--- name: forget_statistics
+-- name: refresh_statistics
 -- Refreshes the planner's statistics, which keep samples of column values that the application can read.
 select forget_statistics();

@@ -1,4 +1,4 @@
-"""Inbound items about erased people's messages: processed when they arrive late, then emptied (`forget_late`)."""
+"""Inbound items about messages of erased people: processed when they arrive late, then emptied."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
-from messaging.outbox.erasure import forget_erased
+from messaging.outbox.erasure import delete_old_notes
 from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
@@ -41,7 +41,7 @@ async def note_erased(
     await db.execute(SQL["note_erased"], subjects, ids, now)
 
 
-async def forget_late(db: Connection, inbound_ids: Collection[int] | None = None) -> None:
+async def empty_late_arrivals(db: Connection, inbound_ids: Collection[int] | None = None) -> None:
     """Empty inbound items about messages of erased people, once they have been processed.
 
     Args:
@@ -64,8 +64,8 @@ async def erased_messages(db: Connection, since: datetime) -> list[int]:
         db: a connection.
         since: the moment.
     """
-    await db.execute(SQL["forget_erased"], since)
-    await forget_erased(db, since)
+    await db.execute(SQL["delete_old_notes"], since)
+    await delete_old_notes(db, since)
     return [row["message_id"] for row in await db.fetch(SQL["list_erased_messages"])]
 
 

@@ -43,6 +43,6 @@ where exists (select from message m where m.message_id = e.message_id)
   or exists (select from message_archive m where m.message_id = e.message_id)
 order by e.message_id;
 
--- name: forget_erased
+-- name: delete_old_notes
 -- Deletes the digests of messages for which no receipts come any more.
 delete from erased_subject where erased_at < $1;

@@ -13,9 +13,9 @@ from typing import Final
 
 from core.db import Connection, load_queries
 from core.db.high_water_mark import find_high_water_mark
-from messaging.outbox.bounces import forget_soft_bounces
+from messaging.outbox.bounces import delete_old_bounces
 from webhooks.email import PROVIDERS
-from webhooks.email.certificates import forget_certificates
+from webhooks.email.certificates import delete_old_certificates
 from webhooks.email.inbound_mail import MAIL
 from webhooks.email.receiver import source_of
 from webhooks.members.page_views import delete_old_views
@@ -48,9 +48,9 @@ async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, 
     """
     await db.execute(SQL["delete_read_mails"])
     await db.execute(SQL["delete_malformed"], now)
-    await forget_soft_bounces(db, now)
+    await delete_old_bounces(db, now)
     await delete_old_views(db, now=now, page=page)
-    await forget_certificates(db, now=now)
+    await delete_old_certificates(db, now=now)
     while (await db.execute(SQL["delete_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
         pass
     deleted: int = 0

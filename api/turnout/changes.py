@@ -27,7 +27,7 @@ SEND_TIMEOUT: Final = 30.0
 """Seconds a reader has to take a chunk; then it is disconnected, and can come back with its last position."""
 CHECK_EVERY: Final = timedelta(seconds=60)
 """Time within which a stream ends after its key was revoked."""
-_PLACE: Final[TypeAdapter[int]] = TypeAdapter(FeedPosition)
+_POSITION: Final[TypeAdapter[int]] = TypeAdapter(FeedPosition)
 
 
 async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.StreamResponse:
@@ -56,9 +56,9 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
     after = query.after
     if last := request.headers.get("Last-Event-ID"):
         try:
-            after = _PLACE.validate_python(last)
+            after = _POSITION.validate_python(last)
         except ValidationError:
-            return problem(400, "Last-Event-ID is not a place in the feed.")
+            return problem(400, "Last-Event-ID is not a position in the feed.")
     runtime, long_poll = request.app[RUNTIME], request.app[LONG_POLL]
     checked = runtime.clock()
     changes = await _changes(runtime, ballot, after, query.limit)  # errors here still become a response
@@ -81,4 +81,4 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
 
 async def _changes(runtime: Runtime, ballot: Ballot, after: int, limit: int) -> list[Change]:
     async with runtime.pool.acquire() as db:
-        return [Change.of(row) for row in await feed.changes(db, ballot.ballot_id, after, limit)]
+        return [Change.of(row) for row in await feed.read_changes(db, ballot.ballot_id, after, limit)]

@@ -82,7 +82,7 @@ class LongPoll:
 
     async def _ends(self, ballots: list[int]) -> dict[int, int]:
         async with self.runtime.pool.acquire() as db:
-            await feed.number(db)
+            await feed.number_claims(db)
             return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["last_changes"], ballots)}
 
 

@@ -49,7 +49,7 @@ class Change(BaseModel):
     at: AwareDatetime = Field(description="When the claim was made.")
     message_id: int | None = Field(description="The message it answers.")
     retracts: int | None = Field(description="The claim it retracts.")
-    standing: str | None = Field(description="The member's present status; null if no claim is valid.")
+    status: str | None = Field(description="The member's present status; null if no claim is valid.")
 
     @classmethod
     def of(cls, change: feed.TurnoutChange) -> Self:
@@ -57,7 +57,7 @@ class Change(BaseModel):
         return cls(
             seq=change.seq, claim_id=change.claim_id, person_id=change.person_id, member_id=change.member_id,
             unit_id=change.unit_id, kind=change.kind, source=change.source, confidence=round(change.confidence, 4),
-            at=change.at, message_id=change.message_id, retracts=change.retracts, standing=change.status,
+            at=change.at, message_id=change.message_id, retracts=change.retracts, status=change.status,
         )  # fmt: skip
 
 

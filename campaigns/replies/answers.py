@@ -20,7 +20,7 @@ How sure an answer is:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, Literal
@@ -35,7 +35,7 @@ from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import as_unclear
-from campaigns.replies.open_asks import MessageChoice, choose_message
+from campaigns.replies.open_asks import MessageChoice, OpenAsk, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
 from campaigns.replies.replies import NewReply, StoredReply, add_reply
@@ -43,6 +43,7 @@ from campaigns.replies.reply_decision import classification_about, confidence_of
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
+from campaigns.subjects.answering import Answering
 from campaigns.subjects.kinds import KINDS
 from core.access import Actor
 from core.db import Connection, load_queries
@@ -103,6 +104,37 @@ class AnswerResult:
     why_open: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadReply:
+    """Reply that was read, with the message it answers.
+
+    Attributes:
+        inbound: the reply.
+        message: the message it answers; None for none.
+        candidates: where it could answer several: all of these.
+        read: its classification, by what that message asked about.
+        person_id: its author, where they are known.
+        author_doubt: why they are not certain enough for an answer; None if they are.
+    """
+
+    inbound: Inbound
+    message: AnsweredMessage | None
+    candidates: tuple[OpenAsk, ...]
+    read: Classification
+    person_id: int | None
+    author_doubt: str | None
+
+    @property
+    def subject(self) -> Answering | None:
+        """Subject that the message asked about; None for none."""
+        return asked_about(self.message)
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether it may change anything: a reply to a message that has been deleted proves nothing any more."""
+        return self.inbound.proven and (self.message is not None or self.inbound.message_id is None)
+
+
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     """Process a reply. Processing it again changes nothing.
 
@@ -112,52 +144,74 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     """
     before = await db.fetchrow(SQL["find_reply"], inbound.inbound_id)
     choice = await _answered(db, inbound) if inbound.proven else MessageChoice(None)
-    message = choice.message
-    # a reply to a message that has been deleted proves nothing any more
-    proven = inbound.proven and (message is not None or inbound.message_id is None)
-    subject = asked_about(message)
-    kept = None if choice.other else inbound.read
-    read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
-    if choice.candidates:
-        read = as_unclear(read)
+    read = await _read(db, inbound, choice)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
-    person_id, author_doubt = await _sender_of(db, inbound, message)
-    if proven:
-        await apply_to_messages(
-            db, read.reading, channel=inbound.channel, address=inbound.address,
-            written_to=message.address if message is not None and inbound.message_id is not None else None,
-            source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
-            resume=partial(resume_by_reply, received_at=inbound.received_at),
-        )  # fmt: skip
-    if read.reading == TAKE_BACK and not (
-        proven
-        and message is not None
-        and author_doubt is None
-        and await take_back_by_reply(db, message, inbound.channel, inbound.received_at)
-    ):
-        read = without_take_back(read)
-    decision = decide_reply(read, subject, author_doubt, inbound.channel, inbound.received_at)
-    answer_id: int | None = None
-    if decision.meaning is not None and message is not None and subject is not None and person_id is not None:
-        answer = Answer(
-            person_id, decision.meaning, inbound.channel, "member", confidence_of(read), message.message_id,
-            inbound.received_at, message.campaign_id, read.comment,
-        )  # fmt: skip
-        answer_id = await subject.record(db, answer)
-    why = decision.why_open if proven or read.reading == "reaction" else author_doubt
-    asked_until: datetime | None = None
-    if why == "unclear" and message is not None and subject is not None and proven:
-        asked_until = await ask_back(db, message, inbound.text, read, choice.candidates, inbound.received_at)
-    if asked_until is not None and asked_until > inbound.received_at:
-        why = None
+    reply = _ReadReply(inbound, choice.message, choice.candidates, read, *await _sender_of(db, inbound, choice.message))
+    await _apply(db, reply)
+    if read.reading == TAKE_BACK and not await _take_back(db, reply):
+        reply = replace(reply, read=without_take_back(read))
+    decision = decide_reply(reply.read, reply.subject, reply.author_doubt, inbound.channel, inbound.received_at)
+    answer_id = await _record(db, reply, decision.meaning)
+    why, asked_until = await _why_open(db, reply, decision.why_open)
+    return AnswerResult(reply.read.reading, answer_id, await _store(db, reply, answer_id, why, asked_until), why)
+
+
+async def _apply(db: Connection, reply: _ReadReply) -> None:
+    """Stop or resume messages to the address, where the reply says so."""
+    if not reply.is_proven:
+        return
+    inbound, message = reply.inbound, reply.message
+    await apply_to_messages(
+        db, reply.read.reading, channel=inbound.channel, address=inbound.address,
+        written_to=message.address if message is not None and inbound.message_id is not None else None,
+        source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
+        resume=partial(resume_by_reply, received_at=inbound.received_at),
+    )  # fmt: skip
+
+
+async def _take_back(db: Connection, reply: _ReadReply) -> bool:
+    """Take back the author's answer; return whether there was one that they may take back so."""
+    if not reply.is_proven or reply.message is None or reply.author_doubt is not None:
+        return False
+    return await take_back_by_reply(db, reply.message, reply.inbound.channel, reply.inbound.received_at)
+
+
+async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> int | None:
+    """Record the answer of a reply; return its id, None if it is no answer."""
+    inbound, message, subject = reply.inbound, reply.message, reply.subject
+    if meaning is None or message is None or subject is None or reply.person_id is None:
+        return None
+    answer = Answer(
+        reply.person_id, meaning, inbound.channel, "member", confidence_of(reply.read), message.message_id,
+        inbound.received_at, message.campaign_id, reply.read.comment,
+    )  # fmt: skip
+    return await subject.record(db, answer)
+
+
+async def _why_open(db: Connection, reply: _ReadReply, decided: str | None) -> tuple[str | None, datetime | None]:
+    """Return why staff have to look at a reply, and until when its author has been asked back instead, if they have."""
+    inbound, message = reply.inbound, reply.message
+    why = decided if reply.is_proven or reply.read.reading == "reaction" else reply.author_doubt
+    if why != "unclear" or message is None or reply.subject is None or not reply.is_proven:
+        return why, None
+    asked_until = await ask_back(db, message, inbound.text, reply.read, reply.candidates, inbound.received_at)
+    is_asked = asked_until is not None and asked_until > inbound.received_at
+    return None if is_asked else why, asked_until
+
+
+async def _store(
+    db: Connection, reply: _ReadReply, answer_id: int | None, why: str | None, asked_until: datetime | None
+) -> int:
+    """Store a reply as it was read; return its id."""
+    inbound, subject = reply.inbound, reply.subject
     new = NewReply(
         inbound_id=inbound.inbound_id, channel=inbound.channel, address=inbound.address, sender=inbound.senders[0],
-        person_id=person_id, message_id=message.message_id if message else None, text=inbound.text, read=read,
-        subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
+        person_id=reply.person_id, message_id=reply.message.message_id if reply.message else None, text=inbound.text,
+        read=reply.read, subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
         received_at=inbound.received_at, asked_until=asked_until,
     )  # fmt: skip
-    return AnswerResult(read.reading, answer_id, await add_reply(db, new), why)
+    return await add_reply(db, new)
 
 
 async def record_answer(
@@ -219,7 +273,15 @@ async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
     )
 
 
-async def _read(
+async def _read(db: Connection, inbound: Inbound, choice: MessageChoice) -> Classification:
+    """Return the classification of a reply by what it answers; unclear where that could be several messages."""
+    earlier = None if choice.other else inbound.read
+    read = earlier or classify_text(inbound.text, choice.message)
+    read = await _read_about(db, inbound, read, choice.message)
+    return as_unclear(read) if choice.candidates else read
+
+
+async def _read_about(
     db: Connection, inbound: Inbound, read: Classification, message: AnsweredMessage | None
 ) -> Classification:
     """Return the classification of a reply to its message; a keyword that the provider acted on comes first."""

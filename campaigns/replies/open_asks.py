@@ -98,7 +98,11 @@ async def choose_message(
         return MessageChoice(latest)
     asks = await open_asks(db, address, senders, at)
     known = {} if latest is None or read is None else {latest.message_id: read}
-    fits = [ask for ask in asks if _answers(ask, known.get(ask.message.message_id) or classify_text(text, ask.message))]
+    fits = [
+        ask
+        for ask in asks
+        if (known.get(ask.message.message_id) or classify_text(text, ask.message)).answer in ask.subject.meanings
+    ]
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
         return MessageChoice(unanswered[0].message, tuple(unanswered))
@@ -107,7 +111,3 @@ async def choose_message(
     if chosen is None:
         return MessageChoice(latest)
     return MessageChoice(chosen.message, other=latest is None or chosen.message.message_id != latest.message_id)
-
-
-def _answers(ask: OpenAsk, read: Classification) -> bool:
-    return (read.also if read.reading == "opt_out" else read.reading) in ask.subject.meanings

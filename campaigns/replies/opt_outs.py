@@ -13,7 +13,7 @@ from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging import suppression
 from messaging.erased_address import is_erased
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -40,7 +40,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         )
 
 
-async def undo_opt_out(db: Connection, *, message_id: int, source: str) -> None:
+async def resume_by_link(db: Connection, *, message_id: int, source: str) -> None:
     """Undo an opt-out that this person made by a link.
 
     Addresses that are blocked for another reason stay blocked. If the message's address is no longer theirs, a stranger

@@ -12,7 +12,7 @@ from campaigns.replies.opt_outs import lift_opt_out
 from core.access import member
 from core.db import Connection, load_queries
 from messaging import suppression
-from messaging.states import Reason
+from messaging.reasons import Reason
 from people.search import only_holder
 
 SQL: Final = load_queries(__file__)

@@ -262,7 +262,7 @@ async def read_by_staff(
     return answer_id
 
 
-async def undo_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> str:
+async def undo_misread_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> str:
     """Undo the opt-out that a rule read in a reply. Messages withdrawn because of it stay withdrawn.
 
     The reply is then open as `unclear`, for staff to read.

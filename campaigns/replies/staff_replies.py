@@ -25,7 +25,7 @@ from messaging.content.segments import MAX_TEXT_LENGTH, sanitise
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender, use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
-from messaging.states import sentence
+from messaging.reasons import sentence
 
 SQL: Final = load_queries(__file__)
 

@@ -29,7 +29,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     """
     message = await find_campaign_message(db, message_id)
     subject = message.subject
-    answer = await subject.standing_answer(db, message_id, message.person_id)
+    answer = await subject.retractable_answer(db, message_id, message.person_id)
     theirs = () if answer is None else (answer.answer_id, *answer.comment_ids)
     press = await db.fetchrow(SQL["find_press"], message_id)
     if press is not None and answer is not None and press["answer_id"] not in theirs:
@@ -51,7 +51,7 @@ async def undo_comment(db: Connection, *, message_id: int, at: datetime) -> bool
     """
     message = await find_campaign_message(db, message_id)
     subject = message.subject
-    answer = await subject.standing_answer(db, message_id, message.person_id)
+    answer = await subject.retractable_answer(db, message_id, message.person_id)
     if answer is None or not answer.comment_ids:
         return False
     await _take_back(db, subject, message.person_id, answer.comment_ids[-1:], "link", at)
@@ -82,7 +82,7 @@ async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: 
     subject, person_id = message.subject, message.person_id
     if subject is None or person_id is None:
         return False
-    answer = await subject.standing_answer(db, message.message_id, person_id)
+    answer = await subject.retractable_answer(db, message.message_id, person_id)
     if answer is None or subject.why_not_counted(at) is not None:
         return False
     await _take_back(db, subject, person_id, (answer.answer_id, *answer.comment_ids), channel, at)
@@ -96,5 +96,5 @@ async def _take_back(
     """Take back a person's answer and comments, the latest first; staff need not look at them any more."""
     for answer_id in reversed(answer_ids):
         await subject.retract(db, answer_id, recorder="member", channel=channel)
-        await db.execute(SQL["forget_words"], subject.kind, answer_id)
+        await db.execute(SQL["empty_words"], subject.kind, answer_id)
     await db.execute(SQL["close_answers"], person_id, subject.kind, list(answer_ids), at)

@@ -21,6 +21,6 @@ returning reply_id;
 update reply set state = 'closed', closed_at = $4, closed_by = 'member'
 where person_id = $1 and state = 'open' and answer_kind = $2 and answer_id = any ($3);
 
--- name: forget_words
+-- name: empty_words
 -- Empties the words of a comment that its author has taken back.
 update reply set text = '' where channel = 'link' and answer_kind = $1 and answer_id = $2 and text <> '';

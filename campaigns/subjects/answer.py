@@ -39,7 +39,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingAnswer:
+class RetractableAnswer:
     """Answer of a person that they may take back on a page, with the comments that go with it.
 
     Attributes:

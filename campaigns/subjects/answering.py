@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer
+from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, RetractableAnswer
 from campaigns.subjects.facts import SubjectFacts
 from core.db import Connection
 
@@ -112,7 +112,7 @@ class Answering(SubjectFacts):
         """
         raise NotImplementedError(f"nobody answers a {cls.kind}")
 
-    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:
+    async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:
         """Return the answer that a person may take back on the page of a message's link; None for none."""
         return None
 

@@ -78,7 +78,7 @@ class Asking(SubjectFacts):
         """
 
     @classmethod
-    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+    async def delete_unused(cls, db: Connection, subject_id: int) -> None:
         """Remove a subject that came with a draft, if nothing else uses it; most kinds stay."""
         return
 

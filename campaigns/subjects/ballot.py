@@ -21,7 +21,7 @@ from ballots.score import score
 from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
-from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, RetractableAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf, Population
 from campaigns.subjects.subject import Subject
@@ -191,10 +191,10 @@ class BallotSubject(Subject):
         """Retract a claim."""
         await retract_claim(db, answer_id, recorder=recorder, source=_SOURCES[channel])
 
-    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:
+    async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:
         """Return the latest claim by a message's link that nobody has retracted."""
         claim = await find_claim_by_link(db, ballot_id=self.subject_id, person_id=person_id, message_id=message_id)
-        return None if claim is None else StandingAnswer(claim["claim_id"], claim["at"])
+        return None if claim is None else RetractableAnswer(claim["claim_id"], claim["at"])
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:

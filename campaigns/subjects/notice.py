@@ -81,9 +81,9 @@ class NoticeSubject(Subject):
         await db.execute(SQL["create_notice"], name, spec.title or title, spec.organisation or "", zone, closes_at)
 
     @classmethod
-    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+    async def delete_unused(cls, db: Connection, subject_id: int) -> None:
         """Remove the notice of a draft."""
-        await db.execute(SQL["remove_notice"], subject_id)
+        await db.execute(SQL["delete_notice"], subject_id)
 
     def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return the page that says what the message was about, and that no answer is needed."""

@@ -7,7 +7,7 @@ on conflict (name) do nothing;
 -- The notice of a campaign, by the campaign's name.
 select notice_id from notice where name = $1;
 
--- name: remove_notice
+-- name: delete_notice
 -- Removes a notice whose campaign is gone.
 delete from notice
 where notice_id = $1

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from campaigns.subjects import question_page
-from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, StandingAnswer, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, RetractableAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf
 from campaigns.subjects.subject import Subject
@@ -29,11 +29,11 @@ from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
     create_question,
+    delete_unanswered,
     extend_question,
     get_question,
     question_names,
     question_of,
-    remove_unanswered,
 )
 from services.questions.responses import (
     ResponseSource,
@@ -119,10 +119,10 @@ class QuestionSubject(Subject):
             )
 
     @classmethod
-    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+    async def delete_unused(cls, db: Connection, subject_id: int) -> None:
         """Remove a question that no campaign asks any more and nobody has answered."""
         if not await db.fetchval(SQL["is_asked"], subject_id):
-            await remove_unanswered(db, subject_id)
+            await delete_unanswered(db, subject_id)
 
     async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
         """Let it close later, as long as it is open."""
@@ -231,10 +231,10 @@ class QuestionSubject(Subject):
         """Retract a response."""
         await retract_response(db, answer_id, recorder=recorder, source=_SOURCES[channel])
 
-    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:  # noqa: ARG002
+    async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:  # noqa: ARG002
         """Return a person's present answer, however it was given, with the comments left beside it since."""
         present = await present_answer(db, self.subject_id, person_id)
-        return None if present is None else StandingAnswer(present.response_id, present.at, present.comment_ids)
+        return None if present is None else RetractableAnswer(present.response_id, present.at, present.comment_ids)
 
     @classmethod
     def history_line(cls, name: str) -> str:

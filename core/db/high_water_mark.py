@@ -36,7 +36,7 @@ async def find_high_water_mark(
     Returns:
         By table; None if a writer has not ended in that time (a long import, an archive run).
     """
-    heads = await ends(db, sources)
+    heads = await high_water_marks(db, sources)
     tables = list(sources)
     writing = await _writers(db, tables)
     waited = 0.0
@@ -49,7 +49,7 @@ async def find_high_water_mark(
     return heads
 
 
-async def ends(db: Connection, sources: Mapping[str, str]) -> dict[str, int]:
+async def high_water_marks(db: Connection, sources: Mapping[str, str]) -> dict[str, int]:
     """Return the highest id each table has given out, whether or not its row is visible yet."""
     return {table: int(await db.fetchval(SQL["find_highest_id"], table, column)) for table, column in sources.items()}
 

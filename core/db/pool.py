@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from core.db.away import POSTGRES_AWAY
-from core.errors import DatabaseAway, SettingsError, in_words
+from core.errors import DatabaseAway, SettingsError, error_in_words
 
 if TYPE_CHECKING:
     # asyncpg's types are generic only in its stubs
@@ -81,7 +81,7 @@ def went_away(error: BaseException) -> DatabaseAway:
     if isinstance(error, DatabaseAway):
         return error
     remedy = "What was committed is kept; try again."
-    return DatabaseAway(f"PostgreSQL went away ({in_words(error)}).", remedy=remedy)
+    return DatabaseAway(f"PostgreSQL went away ({error_in_words(error)}).", remedy=remedy)
 
 
 class _Pooled(_Named):
@@ -171,7 +171,7 @@ async def explained(url: str, setting: str = SETTING) -> AsyncIterator[None]:
         ) from error
     except (OSError, *POSTGRES_AWAY) as error:  # or the server speaks another protocol
         raise DatabaseAway(
-            f"PostgreSQL at {where} does not answer ({in_words(error)}).",
+            f"PostgreSQL at {where} does not answer ({error_in_words(error)}).",
             remedy=f"Is it running, and is {setting} right?",
         ) from error
 

@@ -129,7 +129,7 @@ class OutboundHttp:
     def _session(self, resolver: AbstractResolver | None, may_ask: _MayAsk) -> aiohttp.ClientSession:
         def open_socket(info: AddrInfoType) -> socket.socket:
             family, kind, protocol, _, where = info
-            address = plain(ipaddress.ip_address(str(where[0]).partition("%")[0]))
+            address = plain_address(ipaddress.ip_address(str(where[0]).partition("%")[0]))
             if not may_ask(address):
                 raise AddressRefused(f"{address} is not a public address")
             return socket.socket(family, kind, protocol)
@@ -192,7 +192,7 @@ def is_public(address: HostAddress) -> bool:
     return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
 
 
-def plain(address: HostAddress) -> HostAddress:
+def plain_address(address: HostAddress) -> HostAddress:
     """Return the address that a connection reaches: IPv4 that is written as IPv6, whichever way, is IPv4."""
     address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

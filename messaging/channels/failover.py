@@ -29,7 +29,7 @@ from messaging.channels.channel import (
     Unknown,
     Withheld,
 )
-from messaging.states import Reason, sentence
+from messaging.reasons import Reason, sentence
 
 PROVIDER_REASONS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
 """Reasons of refusals that concern only one provider."""

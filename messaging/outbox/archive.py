@@ -99,7 +99,7 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
             return Moved()
         moved = await _move(db, ids, await page_views.opened(db, ids))
         return moved + Moved(
-            page_views=await page_views.drop(db, ids), links=_count(await db.execute(SQL["drop_links"], ids))
+            page_views=await page_views.drop(db, ids), links=_count(await db.execute(SQL["delete_links"], ids))
         )
 
 
@@ -124,7 +124,7 @@ async def archive_transactional(db: Connection, before: datetime, *, limit: int 
 
 async def _move(db: Connection, ids: Sequence[int], opened: Sequence[int]) -> Moved:
     await db.execute(SQL["add_totals"], ids, opened)
-    await db.execute(SQL["drop_tries"], ids)
+    await db.execute(SQL["delete_tries"], ids)
     moved = await db.fetchrow(SQL["move_messages"], ids)
     assert moved is not None  # a function gives one row
     return Moved(messages=moved["moved"], events=moved["events"])

@@ -79,11 +79,11 @@ on conflict (step_id, channel, state, reason, sent) do update
 -- history.
 select moved, events from archive_messages($1::bigint[]);
 
--- name: drop_links
+-- name: delete_links
 -- Deletes the links of archived messages, which have stopped working.
 delete from link where message_id = any ($1::bigint[]);
 
--- name: drop_tries
+-- name: delete_tries
 -- Deletes the provider's ids of earlier tries: no more receipts will come for them.
 delete from message_try where message_id = any ($1::bigint[]);
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from core.alerts import raise_alert, resolve_quiet_alert
 from core.db import Connection, load_queries
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)
@@ -92,12 +92,12 @@ async def alert_unread_bounces(db: Connection, message_id: int) -> None:
     )
 
 
-async def forget_soft_bounces(db: Connection, now: datetime) -> None:
+async def delete_old_bounces(db: Connection, now: datetime) -> None:
     """Delete soft bounces that are too old to count, and resolve the alert on unreadable ones if there are no new ones.
 
     Args:
         db: a connection.
         now: the time.
     """
-    await db.execute(SQL["forget_old_bounces"], now - MAX_BOUNCE_AGE)
+    await db.execute(SQL["delete_old_bounces"], now - MAX_BOUNCE_AGE)
     await resolve_quiet_alert(db, UNREAD_BOUNCES_ALERT, now - ALERT_LASTS)

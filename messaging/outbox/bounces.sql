@@ -27,7 +27,7 @@ from message m
 where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = m.address and b.discounted_at is null
   and b.at < $2;
 
--- name: forget_old_bounces
+-- name: delete_old_bounces
 -- Deletes bounces too old to count.
 delete from soft_bounce where at < $1;
 

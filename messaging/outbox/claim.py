@@ -26,7 +26,7 @@ TRANSACTIONAL_PRIORITY: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class StepChannel:
+class DueQueue:
     """Queue of one step's messages for one channel.
 
     The messages of a queue are claimed together, and queues take turns.
@@ -104,36 +104,36 @@ class Claim:
     stopped: dict[str, int]
 
 
-async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
+async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[DueQueue]:
     """Return the steps' queues that have messages due, the most urgent first."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["list_due_queues"], list(channels), now)]
+    return [DueQueue(**row) for row in await db.fetch(SQL["list_due_queues"], list(channels), now)]
 
 
-async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
+async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[DueQueue]:
     """Return the senders' queues that have transactional messages due."""
     return [
-        StepChannel(**row)
+        DueQueue(**row)
         for row in await db.fetch(SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY)
     ]
 
 
 async def claim(
-    db: Connection, step: StepChannel, *, limit: int, now: datetime, dispatcher_id: int, caps: Sequence[Cap] = ()
+    db: Connection, due: DueQueue, *, limit: int, now: datetime, dispatcher_id: int, caps: Sequence[Cap] = ()
 ) -> Claim:
     """Claim up to `limit` due messages of one step by one channel.
 
     Args:
         db: a connection; no lock or transaction is left on it afterwards.
-        step: the queue.
+        due: the queue.
         limit: the most rows looked at, including those that the eligibility check stops.
         now: the time at which quiet hours, windows, caps and deadlines are checked.
         dispatcher_id: the worker that claims them.
         caps: the organisation's, for steps that are not exempt.
     """
-    if step.step_id is None:
-        return await _claim_transactional(db, step, limit, now, dispatcher_id)
-    held_to = effective(step.caps, caps)
-    arguments = (step.step_id, step.channel, now, limit, dispatcher_id, held_to)
+    if due.step_id is None:
+        return await _claim_transactional(db, due, limit, now, dispatcher_id)
+    held_to = effective(due.caps, caps)
+    arguments = (due.step_id, due.channel, now, limit, dispatcher_id, held_to)
     if held_to:
         async with db.transaction():
             await db.execute(SQL["lock_caps"])
@@ -150,12 +150,10 @@ async def claim(
     return Claim(messages, stopped)
 
 
-async def _claim_transactional(
-    db: Connection, queue: StepChannel, limit: int, now: datetime, dispatcher_id: int
-) -> Claim:
+async def _claim_transactional(db: Connection, due: DueQueue, limit: int, now: datetime, dispatcher_id: int) -> Claim:
     messages: list[Claimed] = []
     stopped: dict[str, int] = {}
-    for row in await db.fetch(SQL["claim_transactional"], queue.sender_id, queue.channel, now, limit, dispatcher_id):
+    for row in await db.fetch(SQL["claim_transactional"], due.sender_id, due.channel, now, limit, dispatcher_id):
         columns = dict(row)
         state = columns.pop("state")
         if state == "sending":

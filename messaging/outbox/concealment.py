@@ -41,9 +41,9 @@ class Contents:
     secrets: tuple[str, ...] = ()
 
 
-async def wipe_secrets(db: Connection, message_ids: Sequence[int] | None = None) -> None:
+async def empty_secrets(db: Connection, message_ids: Sequence[int] | None = None) -> None:
     """Wipe the secrets of messages that have been accepted, or have ended otherwise; of some messages, or of all."""
-    await db.execute(SQL["wipe_secrets"], None if message_ids is None else list(message_ids))
+    await db.execute(SQL["empty_secrets"], None if message_ids is None else list(message_ids))
 
 
 def conceal(contents: Contents, keys: Sequence[SecretStr]) -> tuple[dict[str, str], bytes | None]:

@@ -1,4 +1,4 @@
--- name: wipe_secrets
+-- name: empty_secrets
 -- Wipes the secrets of messages that are no longer to be sent; the index on remaining secrets is nearly always empty.
 update transactional t
 set concealed = null

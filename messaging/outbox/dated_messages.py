@@ -12,7 +12,8 @@ from typing import Final
 
 from core.db import Connection, load_queries
 from messaging.outbox.enqueue import QueuedStep
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 

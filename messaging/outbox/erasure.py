@@ -124,19 +124,19 @@ async def keep_places(db: Connection, written: Written, shared: Sequence[tuple[s
     await db.execute(SQL["keep_places"], list(written.messages), *_columns(shared))
 
 
-async def drop_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> None:
+async def delete_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> None:
     """Delete kept addresses of messages to people erased before, once nobody else has these addresses."""
-    await db.execute(SQL["drop_places"], *_columns(addresses))
+    await db.execute(SQL["delete_places"], *_columns(addresses))
 
 
-async def drop_old_places(db: Connection, campaigns: Sequence[int]) -> None:
+async def delete_old_places(db: Connection, campaigns: Sequence[int]) -> None:
     """Delete kept addresses of messages to erased people once the links in them have stopped working.
 
     Args:
         db: a connection.
         campaigns: ids of the campaigns whose links still work.
     """
-    await db.execute(SQL["drop_old_places"], list(campaigns))
+    await db.execute(SQL["delete_old_places"], list(campaigns))
 
 
 async def in_flight(db: Connection, written: Written) -> int:
@@ -156,9 +156,9 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
     await db.execute(SQL["empty_history"], list(message_ids))
 
 
-async def forget_erased(db: Connection, since: datetime) -> None:
+async def delete_old_notes(db: Connection, since: datetime) -> None:
     """Delete the notes of which messages were erased before a moment: nothing more is recorded about these."""
-    await db.execute(SQL["forget_erased"], since)
+    await db.execute(SQL["delete_old_notes"], since)
 
 
 async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int], addresses: Sequence[str]) -> int:
@@ -167,9 +167,9 @@ async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int
     await db.execute(SQL["empty_messages"], hot)
     await db.execute(SQL["empty_transactional"], [*hot, *archived])
     await db.execute(SQL["empty_archived"], list(archived))
-    await db.execute(SQL["drop_tries"], hot)
-    await db.execute(SQL["drop_links"], hot)
-    await db.execute(SQL["drop_bounces"], [*{*messages, *archived}], list(addresses))
+    await db.execute(SQL["delete_tries"], hot)
+    await db.execute(SQL["delete_links"], hot)
+    await db.execute(SQL["delete_bounces"], [*{*messages, *archived}], list(addresses))
     return withdrawn
 
 

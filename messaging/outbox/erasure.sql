@@ -65,7 +65,7 @@ where message_id = any ($1::bigint[]);
 -- Removes the provider's ids of archived messages.
 update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
 
--- name: drop_tries
+-- name: delete_tries
 -- Deletes the provider's ids of earlier tries, by which the provider could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
@@ -78,7 +78,7 @@ join unnest($2::text[], $3::text[]) as shared (channel, address) using (channel,
 where m.message_id = any ($1::bigint[])
 on conflict do nothing;
 
--- name: drop_places
+-- name: delete_places
 -- Deletes addresses kept for people erased before that no remaining person has, and the links to them.
 with erased as (
   delete from erased_place p
@@ -88,21 +88,21 @@ with erased as (
 )
 delete from link l using erased where l.message_id = erased.message_id;
 
--- name: drop_old_places
+-- name: delete_old_places
 -- Deletes kept addresses of archived messages, and of campaigns whose links have stopped working.
 delete from erased_place p
 where not exists (
   select from message m where m.message_id = p.message_id and m.campaign_id = any ($1::bigint[])
 );
 
--- name: drop_links
+-- name: delete_links
 -- Deletes links that nobody can open any more. Unsubscribe links of a shared address stay, for the others who have
 -- it.
 delete from link l
 where l.message_id = any ($1::bigint[])
   and not (l.action = 'unsubscribe' and exists (select from erased_place p where p.message_id = l.message_id));
 
--- name: drop_bounces
+-- name: delete_bounces
 -- Deletes the soft bounces of addresses.
 delete from soft_bounce where message_id = any ($1::bigint[]) or address = any ($2::text[]);
 
@@ -114,6 +114,6 @@ select count(*) from message where message_id = any ($1::bigint[]) and state::te
 -- Removes providers' words recorded after the person was erased, because they quote addresses.
 select empty_late_words($1::bigint[]);
 
--- name: forget_erased
+-- name: delete_old_notes
 -- Deletes the notes of erased messages about which nothing more will be recorded.
 delete from erased_message where erased_at < $1;

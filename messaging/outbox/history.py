@@ -11,7 +11,8 @@ from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.times_in_words import moment_in_words
-from messaging.states import SENTENCES, STATE_SENTENCES, Reason, State, sentence
+from messaging.reasons import SENTENCES, Reason, sentence
+from messaging.states import STATE_SENTENCES, State
 
 SQL: Final = load_queries(__file__)
 

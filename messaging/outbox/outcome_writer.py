@@ -18,10 +18,11 @@ from core.db.away import TEMPORARY
 from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
-from messaging.outbox.concealment import wipe_secrets
+from messaging.outbox.concealment import empty_secrets
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import pause_if_refused
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import State
 from messaging.suppression import Medium, suppress
 
 RETRY_PAUSE: Final = 0.5
@@ -111,7 +112,7 @@ class OutcomeWriter:
         async with db.transaction():
             granted = await record_outcomes(db, outcomes, intents, source=self._source, now=now)
             if secret_ids:
-                await wipe_secrets(db, secret_ids)
+                await empty_secrets(db, secret_ids)
             for refusal in refusals:
                 if refusal.reason in SUPPRESSES:
                     await suppress(

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from core.db import Connection, load_queries
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 

@@ -27,7 +27,7 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db.away import TEMPORARY
-from core.errors import in_words
+from core.errors import error_in_words
 from core.runtime import Runtime
 from messaging.channels.channel import (
     Accepted,
@@ -51,7 +51,8 @@ from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK_EVERY, Dispatch, Schedule
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
-from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
+from messaging.reasons import OUR_FAULT, SUPPRESSES
+from messaging.states import WITHDRAWN, State
 
 MAX_READY_AGE: Final = 10.0
 """Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""
@@ -59,8 +60,8 @@ DRAIN_TIMEOUT: Final = 20.0
 """Seconds that messages in flight get to finish when the worker stops."""
 MAX_OUTCOME_DELAY: Final = 0.01
 """Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
-LONG_HOLD: Final = 8.0
-"""Seconds for which a sender is slowed down before an alert is raised."""
+LONG_SLOWDOWN: Final = 8.0
+"""Seconds for which a sender is slowed down, is slowed down before an alert is raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ class Pipeline:
         self._write_by = 0.0
         self._changed = asyncio.Event()
         self._stopping = False
-        self._held_reply = ""
+        self._slowed_reply = ""
         self._alerted = False
 
     def stop(self) -> None:
@@ -190,7 +191,7 @@ class Pipeline:
         for claiming in self._claiming.values():
             await asyncio.wait([claiming])
             if (failed := claiming.exception()) is not None:
-                log.warning("the last messages could not be claimed", error=in_words(failed))
+                log.warning("the last messages could not be claimed", error=error_in_words(failed))
 
     @property
     def _room(self) -> int:
@@ -239,8 +240,8 @@ class Pipeline:
                 self._ready.put_nowait(dispatch)
         self._counts.update(state for state in granted.values() if state in WITHDRAWN)
         self._counts[State.FAILED] += len(failed)
-        if self._held_reply or self._alerted:
-            await self._alert_if_held()
+        if self._slowed_reply or self._alerted:
+            await self._alert_if_slowed()
         await self._alert_providers()
         return True
 
@@ -282,11 +283,11 @@ class Pipeline:
             self._rate_limits.slow(sender_id, None)
         if isinstance(result, Accepted):
             if self._rate_limits.went_well(sender_id):
-                self._held_reply = ""
+                self._slowed_reply = ""
         elif isinstance(result, Retry) and result.slow:
             slowed_for = self._rate_limits.slow(sender_id, result.after)
-            if slowed_for >= LONG_HOLD:
-                self._held_reply = result.reply
+            if slowed_for >= LONG_SLOWDOWN:
+                self._slowed_reply = result.reply
         elif isinstance(result, Refused) and (result.soft or result.reason in SUPPRESSES | OUR_FAULT):
             message = dispatch.message
             self._refusals.append(
@@ -337,20 +338,20 @@ class Pipeline:
         if not self._schedule.empty:
             self._counts["handed_back"] += await self._schedule.hand_back()
 
-    async def _alert_if_held(self) -> None:
-        """Raise an alert when a provider has slowed a sender down for long; resolve it when it accepts again."""
+    async def _alert_if_slowed(self) -> None:
+        """Raise an alert when a provider has slowed a sender down down for long; resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
-        if self._held_reply and not self._alerted:
+        if self._slowed_reply and not self._alerted:
             async with self._runtime.pool.acquire() as db:
                 await raise_alert(
                     db,
                     key=key,
                     severity="warning",
-                    title=f"The {self._channel.name} provider takes nothing right now: {self._held_reply}",
+                    title=f"The {self._channel.name} provider takes nothing right now: {self._slowed_reply}",
                     remedy="Messages wait and go out by themselves when it answers again; check it if this lasts.",
                 )
             self._alerted = True
-        elif self._alerted and not self._held_reply:
+        elif self._alerted and not self._slowed_reply:
             async with self._runtime.pool.acquire() as db:
                 await resolve_alert(db, key)
             self._alerted = False

@@ -24,7 +24,8 @@ from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.erasure import empty_again
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State, apply_receipt
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import State, apply_receipt
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)
@@ -145,9 +146,9 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)
         if erased := [
-            receipt.row["message_id"]
-            for receipt in _distinct(known)
-            if is_erased(receipt.row["message_id"], receipt.row["address"])
+            message.row["message_id"]
+            for message in _distinct(known)
+            if is_erased(message.row["message_id"], message.row["address"])
         ]:
             await empty_again(db, erased)  # the receipt counts, but its words and ids are not kept
     return applied

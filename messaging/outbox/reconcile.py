@@ -19,12 +19,12 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
-from core.errors import MusterError, Unavailable, in_words
+from core.errors import MusterError, Unavailable, error_in_words
 from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
 from messaging.outbox.compose import Composers
-from messaging.outbox.concealment import wipe_secrets
+from messaging.outbox.concealment import empty_secrets
 from messaging.outbox.heartbeat import LEASE_LASTS
 from messaging.outbox.manual_review import alert_held
 from messaging.outbox.senders import alert_unknown_outcomes
@@ -102,7 +102,7 @@ async def reconcile(
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
                 settled += await _settle_texts(runtime, db, channels["sms"], settle, receipt_timeout)
-        await db.execute(SQL["forget_dispatchers"])
+        await db.execute(SQL["delete_dispatchers"])
         await alert_unknown_outcomes(db)
         await alert_held(db)
         await _alert_lost_workers(db)
@@ -115,7 +115,7 @@ async def reconcile(
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, MAX_WITHDRAWN),
             finished=len(await finish_drained(db, now)),
         )
-        await wipe_secrets(db)
+        await empty_secrets(db)
     if reconciled != Reconciled():
         log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:
@@ -183,7 +183,9 @@ async def _ask(
     try:
         outbound = composer.compose(message, runtime.clock()).outbound
     except Exception as error:  # noqa: BLE001  # whatever it is, a person has to settle this one
-        log.warning("a text cannot be composed to look for it", message_id=message.message_id, error=in_words(error))
+        log.warning(
+            "a text cannot be composed to look for it", message_id=message.message_id, error=error_in_words(error)
+        )
         outbound = None
     traces = None
     # a provider that is no longer set up cannot be asked, and no other provider knows

@@ -61,7 +61,7 @@ select
   ) as names,
   (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as alerted;
 
--- name: forget_dispatchers
+-- name: delete_dispatchers
 -- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
 delete from dispatcher c
 where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end

@@ -9,7 +9,8 @@ from typing import Final
 from messaging.channels.channel import Accepted, Refused, Retry, SendResult
 from messaging.outbox.claim import Claimed
 from messaging.outbox.outcomes import Outcome
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 FIRST_RETRY_PAUSE: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
@@ -23,7 +24,7 @@ MAX_TRIES: Final = 20
 """Tries of a message without a deadline; one with a deadline is tried until then."""
 
 
-def pause(attempt: int, reason: Reason | None = None) -> float:
+def retry_pause(attempt: int, reason: Reason | None = None) -> float:
     """Return the seconds before the next try: exponential, with jitter so that failures do not all return at once."""
     first, longest = (
         (FIRST_FULL_MAILBOX_PAUSE, MAX_FULL_MAILBOX_PAUSE)
@@ -76,7 +77,7 @@ def outcome_of(
 def _delay(attempt: int, result: Retry, slowed_for: float) -> float:
     if result.elsewhere:
         return 0.0
-    return slowed_for * random.uniform(1.0, 1.5) if result.slow else pause(attempt, result.reason)  # noqa: S311
+    return slowed_for * random.uniform(1.0, 1.5) if result.slow else retry_pause(attempt, result.reason)  # noqa: S311
 
 
 def handed_back(message: Claimed) -> Outcome:

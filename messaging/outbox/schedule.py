@@ -20,14 +20,14 @@ from core.alerts import raise_alert
 from core.db import Connection
 from core.db.away import TEMPORARY
 from core.domain_groups import read_groups
-from core.errors import MusterError, in_words
+from core.errors import MusterError, error_in_words
 from core.runtime import Runtime
 from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
     Claimed,
     ClaimedTransactional,
-    StepChannel,
+    DueQueue,
     claim,
     due_queues,
     due_transactional,
@@ -39,7 +39,8 @@ from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.step_queue import CLAIMED_SECONDS, NextMessage, StepQueue
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 CLAIM_SIZE: Final = 500
 """Messages of a queue claimed at once."""
@@ -152,9 +153,9 @@ class Schedule:
 
     def wants_more(self, *, transactional: bool) -> bool:
         """Tell whether it is time to look for due messages, transactional ones or those of steps."""
-        mine = [queue for queue in self._queues.values() if (queue.step.step_id is None) is transactional]
+        mine = [queue for queue in self._queues.values() if (queue.due.step_id is None) is transactional]
         return self._looks[transactional].is_due(empty=not any(mine)) or any(
-            not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in mine
+            not queue.drained and len(queue.claimed) <= self._low(queue.due) for queue in mine
         )
 
     def look_again(self) -> None:
@@ -178,10 +179,10 @@ class Schedule:
         look.at, look.at_once = time.monotonic(), False
         got, seen_requests = 0, look.requests
         async with self._runtime.pool.acquire() as db:
-            due = due_transactional if transactional else due_queues
-            for step in await due(db, [self._channel], self._runtime.clock()):
-                queue = await self._queue(db, step)
-                if queue is not None and len(queue.claimed) <= self._low(step):
+            find_due = due_transactional if transactional else due_queues
+            for due in await find_due(db, [self._channel], self._runtime.clock()):
+                queue = await self._queue(db, due)
+                if queue is not None and len(queue.claimed) <= self._low(due):
                     got += await self._claim(db, queue)
         look.idle = not got and seen_requests == look.requests
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
@@ -190,33 +191,33 @@ class Schedule:
     async def next_dispatches(self, room: int) -> list[Dispatch]:
         """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
         dispatches: list[Dispatch] = []
-        self._forget_others()
+        self._discard_others()
         if room <= 0:
             return dispatches
         await self._fill(room)
-        waiting = {key for key, queue in self._queues.items() if self._rate_limits.wait(queue.step.sender_id)}
+        waiting = {key for key, queue in self._queues.items() if self._rate_limits.wait(queue.due.sender_id)}
         while len(dispatches) < room:
             ready = [queue for key, queue in self._queues.items() if queue and key not in waiting]
             if not ready:
                 break
-            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda queue: (-queue.step.priority, queue.served))
+            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda queue: (-queue.due.priority, queue.served))
             self._turn += 1
             queue.served = self._turn
             head = self._head(queue)
-            if head is None or not self._rate_limits.spend(queue.step.sender_id, queue.step.pace, head.composed.cost):
-                waiting.add(queue.step.key)
+            if head is None or not self._rate_limits.spend(queue.due.sender_id, queue.due.pace, head.composed.cost):
+                waiting.add(queue.due.key)
                 continue
             queue.head = None
             route = self._route(head.composed.outbound)
             dispatches.append(Dispatch(head.message, head.composed, route))
         return dispatches
 
-    def _forget_others(self) -> None:
+    def _discard_others(self) -> None:
         """Drop messages claimed before this worker was declared gone."""
         if self._heartbeat.dispatcher_id != self._dispatcher_id:
             self._dispatcher_id = self._heartbeat.dispatcher_id
             for queue in self._queues.values():
-                queue.forget(self._dispatcher_id)
+                queue.discard(self._dispatcher_id)
 
     def put_off(self) -> list[Outcome]:
         """Return messages to put back unsent since the last call: claimed too long ago, or too many for a provider."""
@@ -228,7 +229,7 @@ class Schedule:
     def wait(self) -> float:
         """Return the seconds until a claimed message may be sent; at most until the next look."""
         waits = [
-            max(queue.wait(), self._rate_limits.wait(queue.step.sender_id)) for queue in self._queues.values() if queue
+            max(queue.wait(), self._rate_limits.wait(queue.due.sender_id)) for queue in self._queues.values() if queue
         ]
         return min([LOOK_EVERY, *waits])
 
@@ -245,29 +246,29 @@ class Schedule:
             self._heartbeat.give_up_claims()
             return 0
 
-    async def _queue(self, db: Connection, step: StepChannel) -> StepQueue | None:
+    async def _queue(self, db: Connection, due: DueQueue) -> StepQueue | None:
         """Return the queue of a step, added if need be; None if the step cannot be compiled."""
-        if step.key in self._broken:
+        if due.key in self._broken:
             return None
-        queue = self._queues.get(step.key)
+        queue = self._queues.get(due.key)
         if queue is None:
             try:
-                composer = await self._composers.get(db, step.step_id, step.channel, step.sender_id)
+                composer = await self._composers.get(db, due.step_id, due.channel, due.sender_id)
             except TEMPORARY:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop all other steps
-                self._broken.add(step.key)
-                await _alert_broken(db, step, error)
+                self._broken.add(due.key)
+                await _alert_broken(db, due, error)
                 return None
-            queue = self._queues[step.key] = StepQueue(step, composer, self._domains, served=self._turn)
-        queue.step = step
+            queue = self._queues[due.key] = StepQueue(due, composer, self._domains, served=self._turn)
+        queue.due = due
         return queue
 
     async def _claim(self, db: Connection, queue: StepQueue) -> int:
-        step, limit = queue.step, self._share(queue.step)
+        due, limit = queue.due, self._share(queue.due)
         taken = await claim(
             db,
-            step,
+            due,
             limit=limit,
             now=self._runtime.clock(),
             dispatcher_id=await self._heartbeat.enter(db),
@@ -282,10 +283,10 @@ class Schedule:
 
     async def _fill(self, room: int) -> None:
         """Take tokens for each sender with a rate limit that has messages to send and is not waiting."""
-        paces = {queue.step.sender_id: queue.step.pace for queue in self._queues.values()}
+        paces = {queue.due.sender_id: queue.due.pace for queue in self._queues.values()}
         waiting = Counter[int]()
         for queue in self._queues.values():
-            waiting[queue.step.sender_id] += len(queue)
+            waiting[queue.due.sender_id] += len(queue)
             for group, waiting_messages in queue.limited.items():
                 if waiting_messages:
                     await self._domains.fill(group, min(room, len(waiting_messages)))
@@ -301,7 +302,7 @@ class Schedule:
             try:
                 queue.head = NextMessage(message, queue.composer.compose(message, self._runtime.clock()))
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop all other messages
-                words, kind = mask_credentials(in_words(error)), type(error).__name__
+                words, kind = mask_credentials(error_in_words(error)), type(error).__name__
                 log.warning("a message cannot be composed", message_id=message.message_id, error=words, kind=kind)
                 self.failed.append(
                     Outcome(
@@ -311,24 +312,24 @@ class Schedule:
                 )  # fmt: skip
         return queue.head
 
-    def _share(self, step: StepChannel) -> int:
+    def _share(self, due: DueQueue) -> int:
         """Return how many messages of a queue to claim at once."""
-        if step.pace is None:
+        if due.pace is None:
             return CLAIM_SIZE
-        return max(1, min(CLAIM_SIZE, int(step.pace * CLAIMED_SECONDS / self._rate_limits.sharers)))
+        return max(1, min(CLAIM_SIZE, int(due.pace * CLAIMED_SECONDS / self._rate_limits.sharers)))
 
-    def _low(self, step: StepChannel) -> int:
-        return min(REFILL_SIZE, self._share(step) // 2)
+    def _low(self, due: DueQueue) -> int:
+        return min(REFILL_SIZE, self._share(due) // 2)
 
 
-async def _alert_broken(db: Connection, step: StepChannel, error: Exception) -> None:
+async def _alert_broken(db: Connection, due: DueQueue, error: Exception) -> None:
     foreseen = error if isinstance(error, MusterError) else None
-    log.error("a step cannot be sent", step_id=step.step_id, error=str(error), exc_info=None if foreseen else error)
+    log.error("a step cannot be sent", step_id=due.step_id, error=str(error), exc_info=None if foreseen else error)
     await raise_alert(
         db,
-        key=f"step:{step.step_id}",
+        key=f"step:{due.step_id}",
         severity="error",
-        title=f"A step cannot be sent by {step.channel}: {foreseen.message if foreseen else in_words(error)}",
+        title=f"A step cannot be sent by {due.channel}: {foreseen.message if foreseen else error_in_words(error)}",
         remedy=foreseen.remedy
         if foreseen and foreseen.remedy
         else "Mend its template or sender, then restart the workers.",

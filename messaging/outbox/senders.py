@@ -20,7 +20,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.plurals import plural, verb
-from messaging.states import MENDABLE, OUR_FAULT, Reason, sentence
+from messaging.reasons import MENDABLE, OUR_FAULT, Reason, sentence
 
 SQL: Final = load_queries(__file__)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.domain_groups import DomainGroup
-from messaging.outbox.claim import Claimed, StepChannel
+from messaging.outbox.claim import Claimed, DueQueue
 from messaging.outbox.compose import AnyComposer, Composed
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.retries import handed_back
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 CLAIMED_SECONDS: Final = 10.0
 """Seconds of sending that all workers together may hold claimed. Short, because quiet hours are checked at claim
@@ -37,7 +38,7 @@ class StepQueue:
     """Claimed messages of one step, or of a sender's transactional ones, for one channel.
 
     Attributes:
-        step: the queue in the outbox.
+        due: the queue in the outbox.
         composer: composes its messages.
         domains: rate limits of mail providers.
         claimed: messages in the order they were due.
@@ -49,7 +50,7 @@ class StepQueue:
         drained: the last claim found fewer messages than its limit.
     """
 
-    step: StepChannel
+    due: DueQueue
     composer: AnyComposer
     domains: DomainLimits
     claimed: deque[Claimed] = field(default_factory=deque)
@@ -69,7 +70,7 @@ class StepQueue:
     def __len__(self) -> int:
         return len(self.claimed) + sum(map(len, self.limited.values())) + (self.head is not None)
 
-    def forget(self, dispatcher_id: int | None) -> None:
+    def discard(self, dispatcher_id: int | None) -> None:
         """Drop messages that were claimed under another id: they are no longer this worker's."""
         self.claimed = deque(message for message in self.claimed if message.dispatcher_id == dispatcher_id)
         for group, waiting_messages in self.limited.items():

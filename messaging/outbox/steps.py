@@ -6,8 +6,8 @@ the last eligibility check (`outcomes.sql`): messages already on the wire arrive
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, time
 from typing import Any, Final
 
@@ -21,16 +21,64 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class StepContent:
+    """Content of a step.
+
+    Attributes:
+        template: name of its template.
+        content: the template's content.
+        constants: variables that are the same for every recipient.
+        purpose: of its messages.
+    """
+
+    template: str
+    content: Mapping[str, Any]
+    constants: Mapping[str, Any]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepQuietHours:
+    """Quiet hours of a step, in each recipient's time zone; no values for none.
+
+    Attributes:
+        starts: when they begin.
+        ends: when they end; may be past midnight.
+        channels: the channels they apply to; None: all.
+    """
+
+    starts: time | None = None
+    ends: time | None = None
+    channels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepWindow:
+    """Sending window of a step.
+
+    Attributes:
+        send_after: nothing leaves earlier.
+        zone: its time zone; None: each recipient's.
+        days: days of the week in which it may be sent.
+        opens: time of day at which it opens.
+        closes: time of day at which it closes.
+    """
+
+    send_after: datetime | None
+    zone: str | None
+    days: Sequence[int] | None
+    opens: time | None
+    closes: time | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewStep:
     """Step to be added, with everything that sending needs, so that sending never reads the campaign.
 
     Attributes:
         campaign_id: the campaign it belongs to.
         position: from 1.
-        template: name of its template.
-        content: the template's content.
-        constants: variables that are the same for every recipient.
-        purpose: of its messages.
+        content: its content.
         channels: the channels it uses, the preferred one first.
         sms_sender_id: sender of its texts; None if it has none.
         email_sender_id: sender of its emails; None if it has none.
@@ -39,16 +87,10 @@ class NewStep:
         due_at: when it starts; None: with the launch, or `after` the step before.
         after: an ISO 8601 duration.
         send_before: its deadline; nothing leaves later. None for none.
-        quiet_from: when quiet hours begin, in each recipient's time zone.
-        quiet_until: when they end; may be past midnight.
-        quiet_channels: the channels they apply to; None: all.
+        quiet_hours: when its messages wait.
         secret: fingerprint of the secret its links are made with.
         created_at: when it is added.
-        send_after: nothing leaves earlier.
-        window_zone: time zone of the window; None: each recipient's.
-        window_days: days of the week in which it may be sent.
-        window_from: time of day at which the window opens.
-        window_until: time of day at which the window closes.
+        window: when they may be sent.
         frequency_caps: its own; None: only the organisation's.
         dated: `before` or `after` if each message is due by a date of its person; people may then be added until
             `send_before`.
@@ -56,10 +98,7 @@ class NewStep:
 
     campaign_id: int
     position: int
-    template: str
-    content: Mapping[str, Any]
-    constants: Mapping[str, Any]
-    purpose: str
+    content: StepContent
     channels: Sequence[str]
     sms_sender_id: int | None
     email_sender_id: int | None
@@ -68,29 +107,33 @@ class NewStep:
     due_at: datetime | None
     after: str | None
     send_before: datetime | None
-    quiet_from: time | None
-    quiet_until: time | None
-    quiet_channels: Sequence[str] | None
+    quiet_hours: StepQuietHours
     secret: str
     created_at: datetime
-    send_after: datetime | None
-    window_zone: str | None
-    window_days: Sequence[int] | None
-    window_from: time | None
-    window_until: time | None
+    window: StepWindow
     frequency_caps: Sequence[Mapping[str, Any]] | None
     dated: str | None = None
 
 
 async def add_step(db: Connection, step: NewStep) -> int:
     """Add a step, which waits until it is launched; return its id."""
-    step_id: int = await db.fetchval(SQL["add_step"], *astuple(step))
+    step_id: int = await db.fetchval(SQL["add_step"], *_columns(step))
     return step_id
 
 
-async def remove_steps(db: Connection, campaign_id: int) -> None:
+def _columns(part: NewStep | StepContent | StepQuietHours | StepWindow) -> Iterator[Any]:
+    """Yield the values of a step's columns, in the order of its fields."""
+    for name in (field.name for field in fields(part)):
+        value = getattr(part, name)
+        if isinstance(value, StepContent | StepQuietHours | StepWindow):
+            yield from _columns(value)
+        else:
+            yield value
+
+
+async def delete_steps(db: Connection, campaign_id: int) -> None:
     """Remove the steps of a campaign that was never launched; the database refuses it if they have messages."""
-    await db.execute(SQL["remove_steps"], campaign_id)
+    await db.execute(SQL["delete_steps"], campaign_id)
 
 
 async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:

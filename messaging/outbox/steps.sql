@@ -11,7 +11,7 @@ values (
 )
 returning step_id;
 
--- name: remove_steps
+-- name: delete_steps
 -- Removes planned steps; a trigger keeps those that have messages.
 delete from step where campaign_id = $1 and state = 'planned';
 

@@ -16,8 +16,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from messaging.reasons import OUR_FAULT, Reason
 from messaging.reports.refusal_words import MAX_SEARCHED_LENGTH, RefusalSubject, subjects
-from messaging.states import OUR_FAULT, Reason
 
 PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
     {
@@ -101,7 +101,7 @@ UNKNOWN: Final = RefusalClass(Reason.RECIPIENT_REFUSED, soft=True)
 _HARD: Final = RefusalClass(Reason.HARD_BOUNCED)
 _FULL: Final = RefusalClass(Reason.MAILBOX_FULL, soft=True)
 _SOFT: Final = UNKNOWN
-_PASSES: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
+_TEMPORARY: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
 _BUSY: Final = RefusalClass(Reason.BUSY)
 _SENDER: Final = RefusalClass(Reason.SENDER_REFUSED)
 _CONTENT: Final = RefusalClass(Reason.CONTENT_REFUSED)
@@ -132,7 +132,7 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
         telling = [code for code in _STATUS.finditer(status[:100]) if code["subject"] != "0"]
     decisive = _mildest(telling) or next(iter(codes), None)
     refused_for = subjects(words)
-    led_on, refused_for = RefusalSubject.LED_ON in refused_for, refused_for - {RefusalSubject.LED_ON}
+    forwarded, refused_for = RefusalSubject.FORWARDED in refused_for, refused_for - {RefusalSubject.FORWARDED}
     if decisive is not None and not refused_for and _is_only_of(status, decisive, words):
         return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=decisive["code"])
     passing = _is_temporary(decisive, status, words)
@@ -141,7 +141,7 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
         if passing
         else _permanent(decisive, refused_for, otherwise, status)
     )
-    if led_on and judged.weight is Weight.HARD:  # somebody whose mail is forwarded may keep a copy
+    if forwarded and judged.weight is Weight.HARD:  # somebody whose mail is forwarded may keep a copy
         judged = _SOFT
     return RefusalClass(judged.reason, judged.soft, decisive["code"] if decisive else "")
 
@@ -201,7 +201,7 @@ def _temporary(
         RefusalSubject.BUSY_MAILBOX,
     }:
         return _BUSY
-    return _PASSES if key or refused_for else RefusalClass(otherwise.reason, soft=True)
+    return _TEMPORARY if key or refused_for else RefusalClass(otherwise.reason, soft=True)
 
 
 def _permanent(
@@ -224,7 +224,7 @@ def _permanent(
         ),
         (bool(refused_for & {RefusalSubject.POLICY, RefusalSubject.RATE}), _blamed(key, refused_for, base, dead=dead)),
         (RefusalSubject.CONTENT in refused_for, _SOFT if dead else _CONTENT),
-        (RefusalSubject.PASSING in refused_for, RefusalClass(base) if base in OUR_FAULT and not dead else _PASSES),
+        (RefusalSubject.TEMPORARY in refused_for, RefusalClass(base) if base in OUR_FAULT and not dead else _TEMPORARY),
         (dead, _SOFT if uncertain or not _agrees(key, refused_for, base) else _HARD),
         (bool(refused_for) and base is not Reason.HARD_BOUNCED, _refused(key, refused_for, base)),
         (by_code is None, otherwise),

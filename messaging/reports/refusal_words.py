@@ -33,8 +33,8 @@ class RefusalSubject(StrEnum):
     NO_DOMAIN = "no_domain"  # there is no such domain, or it takes no mail
     DISABLED = "disabled"  # the mailbox is there, and closed
     UNAVAILABLE = "unavailable"  # the recipient is refused without a reason
-    PASSING = "passing"  # something temporary
-    LED_ON = "led_on"  # an address that their mailbox forwards to: another mailbox, a member of a list
+    TEMPORARY = "temporary"
+    FORWARDED = "forwarded"  # an address that their mailbox forwards to: another mailbox, a member of a list
 
 
 @dataclass(frozen=True, slots=True)

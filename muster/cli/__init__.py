@@ -108,7 +108,7 @@ def main(args: Sequence[str] | None = None) -> None:
     else:
         guard_output()
         _hint_at_misspelt_settings()
-    sys.exit(_status(args))
+    sys.exit(exit_status(args))
 
 
 def _hint_at_misspelt_settings() -> None:
@@ -119,7 +119,12 @@ def _hint_at_misspelt_settings() -> None:
             click.echo(f"Note: {sentence}", err=True)
 
 
-def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return for each way a command can end
+def exit_status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return for each way a command can end
+    """Run a command; return the status that its process ends with.
+
+    Args:
+        args: its arguments; None for those of this process.
+    """
     try:
         refuse_unusable(sys.argv[1:] if args is None else args)
         result = root.main(args=None if args is None else list(args), prog_name="muster", standalone_mode=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import click
 import orjson
@@ -15,6 +15,7 @@ from core.audit import AuditAction
 from core.control_characters import without_controls
 from core.errors import Conflict, InputError
 from core.plurals import plural
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import json_option, limit_option
 from muster.cli.output import json_text, print_json
@@ -40,13 +41,13 @@ def command() -> None:
     "--action", metavar="ACTION", help="Only this action, such as campaign.launched; or all of a kind: campaign."
 )
 @click.option("--on", "subject", metavar="SUBJECT", help="Only what was done to this, such as “campaign pay-2026”.")
-@click.option("--since", type=click.DateTime(), help="Only from this time on (UTC).")
-@click.option("--until", type=click.DateTime(), help="Only before this time (UTC).")
+@click.option("--since", type=MOMENT, metavar="TIME", help="Only from this time on.")
+@click.option("--until", type=MOMENT, metavar="TIME", help="Only before this time.")
 @click.option("--before", type=click.IntRange(min=1), metavar="NUMBER", help="The next page: rows before this number.")
 @limit_option(100)
 @json_option
 def list_(
-    actor: str | None, action: str | None, subject: str | None, since: datetime | None, until: datetime | None,
+    actor: str | None, action: str | None, subject: str | None, since: TypedDate | None, until: TypedDate | None,
     before: int | None, limit: int, *, as_json: bool,
 ) -> None:  # fmt: skip
     """List what was done, the newest first."""
@@ -55,26 +56,28 @@ def list_(
     if action is not None and action not in _ACTIONS and action not in _GROUPS:
         raise InputError(f"There is no action {action!r}.", remedy="See those that there are: muster audit actions")
 
-    async def work() -> list[asyncpg.Record]:
+    async def work() -> tuple[list[asyncpg.Record], ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-            return await list_audit(
-                db, actor=actor, action=action, subject=subject, since=_utc(since), until=_utc(until), before=before,
-                limit=limit,
+            zone = ZoneInfo(runtime.settings.time_zone)
+            rows = await list_audit(
+                db, actor=actor, action=action, subject=subject, since=since.start(zone) if since else None,
+                until=until.start(zone) if until else None, before=before, limit=limit,
             )  # fmt: skip
+            return rows, zone
 
-    rows = run(work())
+    rows, zone = run(work())
     if as_json:
         print_json([_plain(row) for row in rows])
         return
     if not rows:
         click.echo("Nothing was done that fits.")
         return
-    table = Table("", "when (UTC)", "who", "from", "did", "to", "particulars", box=None, header_style="bold")
+    table = Table("", "when", "who", "from", "did", "to", "particulars", box=None, header_style="bold")
     for row in rows:
         particulars = "erased" if row["erased"] else (json_text(row["detail"]) if row["detail"] else "")
         cells = (
-            str(row["audit_id"]), f"{row['at']:%Y-%m-%d %H:%M:%S}", _who(row), row["came_from"], row["action"],
-            row["subject"], particulars,
+            str(row["audit_id"]), f"{row['at'].astimezone(zone):%Y-%m-%d %H:%M:%S}", _who(row), row["came_from"],
+            row["action"], row["subject"], particulars,
         )  # fmt: skip
         table.add_row(*(without_controls(cell) for cell in cells))
     Console().print(table)
@@ -159,10 +162,6 @@ def _read_head(path: Path) -> dict[str, Any]:
     if not isinstance(head, dict) or {"seal", "digest"} - head.keys():
         raise InputError(f"{path} holds no head.", remedy="It is written by: muster audit head --out FILE")
     return head
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)
 
 
 def _who(row: asyncpg.Record) -> str:

@@ -20,7 +20,8 @@ from core.plurals import plural, verb
 from core.times_in_words import pause_in_words
 from messaging.content.languages import language_name
 from messaging.outbox.counts import StepCounts
-from messaging.states import STATE_GROUPS, sentence
+from messaging.reasons import sentence
+from messaging.states import STATE_GROUPS
 
 _EXAMPLE_LINES: Final = 12
 _MAX_UNITS: Final = 20

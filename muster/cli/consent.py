@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,6 +9,7 @@ import click
 
 from core.access import Actor
 from core.plurals import plural
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import (
     actor_option,
@@ -23,8 +23,7 @@ from muster.cli.options import (
 from muster.cli.output import print_json
 from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
-from people.lists.consents import ConsentDefaults, ConsentReport, export_consents
-from people.lists.consents import import_consents as take_in
+from people.lists.consents import ConsentDefaults, ConsentReport, export_consents, import_consents
 
 
 @click.group(cls=Noun)
@@ -39,7 +38,7 @@ def command() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--source", default="", help="Where they consented, for rows that do not say: 'joining form 2024'.")
 @click.option("--wording", default="", help="The words they consented to, for rows that do not say.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day they consented, for rows that do not say.")
+@click.option("--at", type=MOMENT, metavar="DATE", help="The day they consented, for rows that do not say.")
 @dry_run_option
 @problems_option
 @header_row_option
@@ -47,7 +46,7 @@ def command() -> None:
 @actor_option
 @json_option
 def import_(
-    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None,
+    file: Path, source: str, wording: str, at: TypedDate | None, problems_file: Path | None, header_row: int | None,
     encoding: str | None, *, dry_run: bool, actor: Actor, as_json: bool,
 ) -> int:  # fmt: skip
     """Import consents from a list: CSV, XLSX, ODS or XLS.
@@ -78,7 +77,7 @@ async def _import(
     file: Path,
     source: str,
     wording: str,
-    at: datetime | None,
+    at: TypedDate | None,
     header_row: int | None,
     encoding: str | None,
     *,
@@ -87,8 +86,8 @@ async def _import(
 ) -> ConsentReport:
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
-        otherwise = ConsentDefaults(source, wording, at.replace(tzinfo=zone) if at else None)
-        return await take_in(
+        otherwise = ConsentDefaults(source, wording, at.start(zone) if at else None)
+        return await import_consents(
             runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run,
             header_row=header_row, encoding=encoding,
         )  # fmt: skip

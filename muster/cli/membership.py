@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
-from ballots.leavers import leave as take_leave
+from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers, record_leavers
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db.dry_runs import all_or_nothing
@@ -24,6 +23,7 @@ from core.files.row_problems import Problem
 from core.plurals import plural
 from core.runtime import Runtime
 from muster import erasure
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.options import actor_option, dry_run_option, json_option, limit_option, yes_option
 from muster.cli.output import print_json
 from muster.cli.problems import show_problems
@@ -78,7 +78,7 @@ async def _find(text: str, limit: int, actor: Actor) -> tuple[list[FoundPerson],
 @click.option(
     "--on",
     "on",
-    type=click.DateTime(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y"]),
+    type=MOMENT,
     metavar="DATE",
     help="The day they left; default: today.",
 )
@@ -88,7 +88,7 @@ async def _find(text: str, limit: int, actor: Actor) -> tuple[list[FoundPerson],
 @actor_option
 @json_option
 def leave(
-    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: Actor, *, undo: bool, dry_run: bool,
+    member_ids: Sequence[str], file: Path | None, on: TypedDate | None, actor: Actor, *, undo: bool, dry_run: bool,
     yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Strike people off who have left, by their numbers or by a list.
@@ -134,7 +134,7 @@ class LeaveRequest:
 
     member_ids: Sequence[str]
     file: Path | None
-    on: datetime | None
+    on: TypedDate | None
     actor: Actor
     dry_run: bool
 
@@ -164,23 +164,23 @@ async def _leave(request: LeaveRequest) -> LeaversReport:
     async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not request.dry_run) as db:
         listed, problems = _listed(runtime, request.file, request.on)
         leavers = [*(Leaver(member_id, _day(runtime, request.on)) for member_id in request.member_ids), *listed]
-        left = await take_leave(db, leavers, actor=request.actor, now=runtime.clock())
+        left = await record_leavers(db, leavers, actor=request.actor, now=runtime.clock())
         left.problems = sorted([*left.problems, *problems], key=lambda problem: problem.line)
         return left
 
 
-def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[list[Leaver], list[Problem]]:
+def _listed(runtime: Runtime, file: Path | None, on: TypedDate | None) -> tuple[list[Leaver], list[Problem]]:
     if file is None:
         return [], []
     zone = ZoneInfo(runtime.settings.time_zone)
     return read_leavers(file, otherwise=_day(runtime, on), zone=zone)
 
 
-def _day(runtime: Runtime, on: datetime | None) -> datetime:
+def _day(runtime: Runtime, on: TypedDate | None) -> datetime:
     """Return the first moment of a day in our time zone; of today if none is given."""
     zone = ZoneInfo(runtime.settings.time_zone)
-    day = on or runtime.clock().astimezone(zone)
-    return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
+    day = (on.start(zone) if on else runtime.clock()).astimezone(zone)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _show_left(left: LeaversReport) -> None:
@@ -220,7 +220,7 @@ def erase(who: Sequence[str], actor: Actor, *, yes: bool, may_return: bool, as_j
     for counts in done:
         click.echo(
             f"Erased. Emptied: messages {counts['messages'] + counts['archived_messages']:,} · "
-            f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,}. "
+            f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbound']:,}. "
             f"Queued messages withdrawn: {counts['withdrawn']:,}."
         )
     click.echo("Ask the receivers of your webhooks, and everybody who has an export or a backup, to do the same.")
@@ -253,6 +253,6 @@ def _show_found(person: erasure.FoundTraces) -> None:
         click.echo(f"  {channel:<6}{address} (somebody else's too: it stays theirs)")
     click.echo(
         f"  messages {counts['messages']:,} · in the archive {counts['archived_messages']:,} · replies "
-        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,} · events for webhooks "
+        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbound']:,} · events for webhooks "
         f"{counts['webhook_events']:,}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
@@ -18,7 +18,7 @@ from campaigns.retention import (
     DueCampaign,
     archive_campaign,
     check_due,
-    delete_year,
+    delete_year_at_once,
     due_campaigns,
     last_close,
     retention_lock,
@@ -36,8 +36,10 @@ from messaging.outbox.archive import Moved
 from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.transactional import KINDS, MessageKind
-from messaging.states import Reason, State, sentence
+from messaging.reasons import Reason, sentence
+from messaging.states import State
 from muster.cli import settle, why
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER
 from muster.cli.options import actor_option, campaign_option, dry_run_option, json_option, limit_option, yes_option
@@ -120,20 +122,19 @@ command.add_command(settle.command, "settle")
 @campaign_option
 @click.option(
     "--before",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=MOMENT,
     metavar="DATE",
     help="Of campaigns about what closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
 )
 @dry_run_option
 @actor_option
 @json_option
-def archive(campaign: str | None, before: datetime | None, actor: Actor, *, dry_run: bool, as_json: bool) -> None:
+def archive(campaign: str | None, before: TypedDate | None, actor: Actor, *, dry_run: bool, as_json: bool) -> None:
     """Move the messages of campaigns that are over into the archive.
 
     Workers do this by themselves when nothing is being sent. Archived messages are still found by `why` and `list`, and
     every report stays as it is. It can be stopped at any time and goes on where it was.
     """
-    before = before.replace(tzinfo=UTC) if before else None
     done = run(_archive(campaign, before, actor, dry_run=dry_run, is_announced=not as_json))
     total = sum((moved for _, moved in done), Moved())
     if as_json:
@@ -152,7 +153,7 @@ def archive(campaign: str | None, before: datetime | None, actor: Actor, *, dry_
 )
 @yes_option
 @actor_option
-def forget(year: int, actor: Actor, *, yes: bool) -> None:
+def delete(year: int, actor: Actor, *, yes: bool) -> None:
     """Delete the archived messages of a year and their history, for good.
 
     What became of them stays in every report as numbers; so do answers, replies, opt-outs and the audit. But nobody can
@@ -165,7 +166,7 @@ def forget(year: int, actor: Actor, *, yes: bool) -> None:
         if archive_year.not_archived:
             click.echo(f"{plural(archive_year.not_archived, 'message')} of {year} not archived yet: those stay.")
         click.confirm(f"Delete {plural(archive_year.messages, 'message')} of {year} for good?", abort=True)
-    run(_forget(archive_year, actor))
+    run(_delete(archive_year, actor))
     click.echo(f"{plural(archive_year.messages, 'message')} of {year} deleted.")
 
 
@@ -192,11 +193,11 @@ async def _resume(sender: str, actor: Actor) -> int:
 
 
 async def _archive(
-    name: str | None, before: datetime | None, actor: Actor, *, dry_run: bool, is_announced: bool
+    name: str | None, before: TypedDate | None, actor: Actor, *, dry_run: bool, is_announced: bool
 ) -> Archived:
     async with open_session(pool_size=1) as runtime:
-        now = runtime.clock()
-        until = last_close(now, runtime.settings.archive_after, before)
+        now, zone = runtime.clock(), ZoneInfo(runtime.settings.time_zone)
+        until = last_close(now, runtime.settings.archive_after, before.start(zone) if before else None)
         done: Archived = []
         async with _alone(runtime) as db:
             if name:
@@ -209,7 +210,7 @@ async def _archive(
                 done.append((due, moved))
                 if is_announced:
                     ended = "closed" if due.subject.closes_at else "over"
-                    closed = f"{due.subject.name}, {ended} {due.over_at:%Y-%m-%d}"
+                    closed = f"{due.subject.name}, {ended} {due.over_at.astimezone(zone):%Y-%m-%d}"
                     click.echo(f"  {due.name} ({closed}): {plural(moved.messages, 'message')}")
         return done
 
@@ -219,13 +220,13 @@ async def _archive_of(year: int) -> ArchiveYear:
         return await summarise_year(db, year)
 
 
-async def _forget(archive_year: ArchiveYear, actor: Actor) -> None:
+async def _delete(archive_year: ArchiveYear, actor: Actor) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         if (await summarise_year(db, archive_year.year)).campaigns != archive_year.campaigns:
             raise Conflict(
                 f"More messages of {archive_year.year} have been archived since you were asked.", remedy="Look again."
             )
-        await delete_year(db, archive_year, actor=actor)
+        await delete_year_at_once(db, archive_year, actor=actor)
 
 
 @asynccontextmanager

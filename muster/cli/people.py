@@ -40,7 +40,7 @@ from muster.cli.session import open_session, run
 from people import exports, people, units
 from people.imports import imports, mapping
 from people.imports.report import ImportReport
-from people.lists.consents import in_words
+from people.lists.consents import consent_in_words
 from people.units import UNIT_KINDS
 
 _MIN_WIDTH: Final = 10
@@ -221,8 +221,8 @@ def _rows(person: people.Person, consents: list[Consent], zone: ZoneInfo) -> Ite
 
 def _consents(consents: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     current = list(current_consent(consents))
-    yield from (("consent", in_words(consent, zone)) for consent in current)
-    yield from (("before", in_words(consent, zone)) for consent in consents if consent not in current)
+    yield from (("consent", consent_in_words(consent, zone)) for consent in current)
+    yield from (("before", consent_in_words(consent, zone)) for consent in consents if consent not in current)
     if not consents:
         yield "consent", "none: nothing but service messages is sent"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.extension import Extended
-from campaigns.extension import extend as extend_subject
+from campaigns.extension import Extended, extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -24,8 +22,8 @@ from core.db import Connection
 from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
 from core.runtime import Runtime
-from core.spec_file import at_zone, read_moment
 from messaging.content.languages import DEFAULT, language_name
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
 from muster.cli.output import print_json
@@ -151,19 +149,17 @@ def answers(
 
 @command.command()
 @click.argument("name")
-@click.option("--closes", required=True, metavar="TIME", help="When it closes now; a date alone means its end.")
+@click.option(
+    "--closes", type=MOMENT, required=True, metavar="TIME", help="When it closes now; a date alone means its end."
+)
 @actor_option
 @json_option
-def extend(name: str, closes: str, actor: Actor, *, as_json: bool) -> None:
+def extend(name: str, closes: TypedDate, actor: Actor, *, as_json: bool) -> None:
     """Let NAME close later, in its own time zone; its links and the messages that wait live as much longer.
 
     Steps of its campaigns that have started go on to say the former close, where their words name it.
     """
-    try:
-        moment = read_moment(closes)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--closes") from None
-    result = run(_extend(name, moment, actor))
+    result = run(_extend(name, closes, actor))
     if as_json:
         print_json(
             {
@@ -184,10 +180,10 @@ def extend(name: str, closes: str, actor: Actor, *, as_json: bool) -> None:
         click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
 
 
-async def _extend(name: str, closes: date, actor: Actor) -> Extended:
+async def _extend(name: str, closes: TypedDate, actor: Actor) -> Extended:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
-        at = at_zone(closes, zone, end=True)
+        at = closes.end(zone)
         kind = QuestionSubject.kind
         return await extend_subject(db, runtime.settings, kind, name, at, actor=actor, now=runtime.clock())
 

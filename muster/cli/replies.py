@@ -14,9 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from campaigns.replies import reclassify
 from campaigns.replies.open_reasons import WHY_OPEN
-from campaigns.replies.reclassify import Reclassified
-from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
     ReplyThread,
     ShownReply,
@@ -26,7 +25,7 @@ from campaigns.replies.reply_inbox import (
     read_by_staff,
     replies_read_as,
     reply_thread,
-    undo_opt_out,
+    undo_misread_opt_out,
 )
 from campaigns.replies.staff_replies import StaffReply, send_staff_reply, staff_replies_to
 from core.access import Actor
@@ -261,7 +260,7 @@ async def _read(reply_id: int, reading: str, person: str | None, actor: Actor) -
 
 async def _undo(reply_id: int, actor: Actor) -> str:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await undo_opt_out(db, reply_id, actor=actor, at=runtime.clock())
+        return await undo_misread_opt_out(db, reply_id, actor=actor, at=runtime.clock())
 
 
 async def _close(reply_id: int, actor: Actor) -> bool:
@@ -269,9 +268,9 @@ async def _close(reply_id: int, actor: Actor) -> bool:
         return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
+async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[reclassify.Reclassified]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await read_again(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
+        return await reclassify.reclassify(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 
 
 def _show(replies: list[ShownReply], zone: ZoneInfo, reading: str | None) -> None:

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import IO, Final
 from zoneinfo import ZoneInfo
 
@@ -20,16 +19,13 @@ from core.audit import AuditAction, record
 from core.errors import NotFound
 from core.plurals import plural
 from messaging.outbox.manual_review import HeldMessage, NamedMessages, Selection, list_held, read_names, settle_held
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.numbers import STEP
 from muster.cli.options import actor_option, campaign_option, yes_option
 from muster.cli.session import open_session, run
 
 MAX_SHOWN_MESSAGES: Final = 20
 """Most messages listed one by one; if there are more, their number by step and channel is shown."""
-
-_MOMENT: Final = click.DateTime(
-    ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +36,8 @@ class SettleRequest:
     campaign: str | None
     step: int | None
     channel: str | None
-    after: datetime | None
-    before: datetime | None
+    after: TypedDate | None
+    before: TypedDate | None
 
     @property
     def is_everything(self) -> bool:
@@ -83,8 +79,8 @@ class HeldMessages:
 @campaign_option
 @click.option("--step", type=STEP, help="Only messages of the campaign's step with this number.")
 @click.option("--channel", type=click.Choice(["email", "sms"]), help="Only messages of this channel.")
-@click.option("--after", type=_MOMENT, metavar="TIME", help="Only messages that were to leave at this time or later.")
-@click.option("--before", type=_MOMENT, metavar="TIME", help="Only messages that were to leave before this time.")
+@click.option("--after", type=MOMENT, metavar="TIME", help="Only messages that were to leave at this time or later.")
+@click.option("--before", type=MOMENT, metavar="TIME", help="Only messages that were to leave before this time.")
 @yes_option
 @actor_option
 def command(
@@ -94,8 +90,8 @@ def command(
     campaign: str | None,
     step: int | None,
     channel: str | None,
-    after: datetime | None,
-    before: datetime | None,
+    after: TypedDate | None,
+    before: TypedDate | None,
     actor: Actor,
     *,
     yes: bool,
@@ -134,7 +130,7 @@ async def _find(request: SettleRequest, actor: Actor) -> HeldMessages:
             else read_names(request.names, runtime.keyring, region=runtime.settings.sms_region)
         )
         only = (await get_campaign(db, request.campaign)).campaign_id if request.campaign else None
-        after, before = (moment.replace(tzinfo=zone) if moment else None for moment in (request.after, request.before))
+        after, before = (typed.start(zone) if typed else None for typed in (request.after, request.before))
         messages = await list_held(db, Selection(named, only, request.step, request.channel, after, before))
         ids = {message.campaign_id for message in messages if message.campaign_id is not None}
         campaigns: dict[int | None, str] = {

@@ -12,7 +12,7 @@ import click
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.plurals import plural
-from messaging.states import sentence
+from messaging.reasons import sentence
 from messaging.suppression_digests import DigestKeys
 from muster.cli.noun import Noun
 from muster.cli.options import (
@@ -33,8 +33,7 @@ from people.lists.suppression_lookup import (
     find_members_suppressions,
     find_suppression,
 )
-from people.lists.suppressions import SuppressionReport, export_suppressions
-from people.lists.suppressions import import_suppressions as take_in
+from people.lists.suppressions import SuppressionReport, export_suppressions, import_suppressions
 from people.returning import lift_erased
 
 _STILL_WRITTEN_TO: Final = frozenset(
@@ -100,7 +99,7 @@ async def _import(
 ) -> SuppressionReport:
     async with open_session(pool_size=1) as runtime:
         settings = runtime.settings
-        return await take_in(
+        return await import_suppressions(
             runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
             now=runtime.clock(), dry_run=dry_run, header_row=header_row, encoding=encoding,
             keys=DigestKeys(settings.secret_key),
@@ -112,7 +111,7 @@ def _show_report(report: SuppressionReport) -> None:
         f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and people in them: {report.entries:,}"
     )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
-    click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
+    click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.known:,}")
     click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, also kept")
     if report.lifted_since:
         click.echo(f"left alone, as they have asked for messages since: {report.lifted_since:,}")

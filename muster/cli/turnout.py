@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ballots.ballots import Ballot, get_ballot
-from ballots.counts import MEASURES, UnitTurnout, refresh, unit_counts
-from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
+from ballots.counts import MEASURES, UnitTurnout, refresh_reach, unit_counts
+from ballots.figures import at_least, estimate, format_number, needed, over_report, percent, threshold
 from ballots.score import Score, assess_unit, score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
@@ -95,7 +95,7 @@ def show(ballot: str, kind: str | None, xlsx: Path | None, *, as_json: bool, as_
 async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[UnitTurnout] | None]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         ballot = await get_ballot(db, name)
-        await refresh(db, ballot.ballot_id)
+        await refresh_reach(db, ballot.ballot_id)
         whole = await score(db, ballot.ballot_id, runtime.clock())
         if kind is None:
             return ballot, whole, None
@@ -133,20 +133,20 @@ def _lines(whole: Score) -> list[tuple[str, str, str]]:
     def share(n: float) -> str:
         return percent(n / whole.electorate, mark=whole.threshold) if whole.electorate else ""
 
-    by_channel = f"{number(whole.reachable_sms)} by text, {number(whole.reachable_email)} by email"
+    by_channel = f"{format_number(whole.reachable_sms)} by text, {format_number(whole.reachable_email)} by email"
     band = f"between {share(whole.low)} and {share(whole.high)}"
     a_day = f"{at_least(whole.needed_per_day)} a day" if whole.needed_per_day is not None else "no time left"
     passed = " · passed" if whole.passed else " · reached" if whole.reached else ""
     lacking = f"{a_day}, {whole.days_left:.1f} days left" if whole.needed else needed(whole)
     return [
-        ("electorate", number(whole.electorate), ""),
-        ("reachable", number(whole.reachable), f"{share(whole.reachable)}: {by_channel}"),
-        ("contacted", number(whole.contacted), share(whole.contacted)),
-        ("confirmed", number(whole.confirmed), f"{share(whole.confirmed)} say that they have voted"),
+        ("electorate", format_number(whole.electorate), ""),
+        ("reachable", format_number(whole.reachable), f"{share(whole.reachable)}: {by_channel}"),
+        ("contacted", format_number(whole.contacted), share(whole.contacted)),
+        ("confirmed", format_number(whole.confirmed), f"{share(whole.confirmed)} say that they have voted"),
         ("estimate", estimate(whole), f"{share(whole.estimated)}, {band}; {over_report(whole)} taken off"),
-        ("threshold", number(whole.target), f"{threshold(whole.threshold)}{passed}"),
-        ("still needed", number(whole.needed), lacking),
-        ("a day lately", number(whole.rate_per_day), f"at this rate {share(whole.projection)} in the end"),
+        ("threshold", format_number(whole.target), f"{threshold(whole.threshold)}{passed}"),
+        ("still needed", format_number(whole.needed), lacking),
+        ("a day lately", format_number(whole.rate_per_day), f"at this rate {share(whole.projection)} in the end"),
     ]
 
 
@@ -159,8 +159,8 @@ def _constituencies(whole: Score) -> Table:
     for unit in whole.constituencies:
         table.add_row(
             unit.name,
-            number(unit.electorate),
-            number(unit.confirmed),
+            format_number(unit.electorate),
+            format_number(unit.confirmed),
             estimate(unit),
             needed(unit),
             "[green]passed[/green]" if unit.passed else "",
@@ -179,10 +179,10 @@ def _units(units: Sequence[UnitTurnout], whole: Score) -> Table:
         result = assess_unit(unit, whole)
         table.add_row(
             unit.path or _NO_UNIT,
-            number(result.electorate),
-            number(result.reachable),
-            number(result.contacted),
-            number(result.confirmed),
+            format_number(result.electorate),
+            format_number(result.reachable),
+            format_number(result.contacted),
+            format_number(result.confirmed),
             percent(result.confirmed / result.electorate) if result.electorate else "",
             _bar(result),
             needed(result),

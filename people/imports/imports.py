@@ -165,7 +165,7 @@ async def _import(
 ) -> ImportReport:
     table, columns, rows = members.table, members.columns, members.rows
     await staging.wait_for_turn(db)
-    await staging.clear(db)
+    await staging.delete_staged_rows(db)
     await _stage(db, rows, table, progress)
     if not rows.rows:
         raise InputError(f"{origin.file} has a header and no rows under it.")
@@ -179,7 +179,7 @@ async def _import(
     for problem in await staging.stage_units(db, columns):
         rows.problems.note_cell(problem)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
-    dropped = await staging.drop_attributes(db, columns.formerly)
+    dropped = await staging.delete_attributes(db, columns.formerly)
     restored = await restore(db)
     problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)
     return ImportReport(
@@ -257,5 +257,5 @@ async def _record(db: Connection, origin: _Origin, report: ImportReport) -> Impo
         "restored": report.restored,
     }
     await record(db, origin.actor, AuditAction.PEOPLE_IMPORTED, origin.file, detail)
-    await staging.clear(db)
+    await staging.delete_staged_rows(db)
     return replace(report, import_id=import_id, written=True)

@@ -16,9 +16,9 @@ from core.files.tables import FAULTS, Table, clean, fault_of
 from core.files.workbooks.cells import column_letters
 from messaging.content.languages import NAMES
 from people.imports.columns import Column, Columns
-from people.imports.date_columns import DateColumns
-from people.imports.day_columns import DayColumns
 from people.imports.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
+from people.imports.unreadable_dates import DateColumns
+from people.imports.utc_midnights import DayColumns
 from people.units import UNIT_KINDS
 
 StagedPerson = tuple[

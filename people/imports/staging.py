@@ -14,8 +14,8 @@ from core.errors import Conflict
 from core.files.row_problems import Problem
 from core.written_dates import read_written_date
 from people.imports.columns import Columns
-from people.imports.day_columns import DAY
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
+from people.imports.utc_midnights import DAY
 from people.people_lock import try_import_lock, wait_import_lock
 from people.units import UNIT_KINDS, Path, place
 
@@ -49,9 +49,9 @@ async def wait_for_turn(db: Connection) -> None:
         raise Conflict("Another import is still running.", remedy="Try again when it has ended.") from None
 
 
-async def clear(db: Connection) -> None:
+async def delete_staged_rows(db: Connection) -> None:
     """Empty the staging tables."""
-    await db.execute(SQL["clear_staged_rows"], timeout=STATEMENT_TIMEOUT)
+    await db.execute(SQL["delete_staged_rows"], timeout=STATEMENT_TIMEOUT)
 
 
 async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
@@ -60,7 +60,7 @@ async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
 
 
 async def take_days(db: Connection, names: Sequence[str]) -> None:
-    """Shorten the cells of some attributes, which are midnights, to the days that they name; see `day_columns`."""
+    """Shorten the cells of some attributes, which are midnights, to the days that they name; see `utc_midnights`."""
     if names:
         await db.execute(SQL["take_days"], list(names), DAY, timeout=STATEMENT_TIMEOUT)
 
@@ -150,10 +150,10 @@ async def list_leavers(db: Connection) -> list[str]:
     return [row["external_id"] for row in await db.fetch(SQL["find_leavers"], timeout=STATEMENT_TIMEOUT)]
 
 
-async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
+async def delete_attributes(db: Connection, names: Sequence[str]) -> int:
     """Remove attributes, from the people of a file, whose columns now mean something else; return how many had one."""
     return (
-        int((await db.execute(SQL["drop_attributes"], list(names), timeout=STATEMENT_TIMEOUT)).split()[-1])
+        int((await db.execute(SQL["delete_attributes"], list(names), timeout=STATEMENT_TIMEOUT)).split()[-1])
         if names
         else 0
     )
@@ -205,7 +205,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
     assert known is not None
     if known["changed"]:
         await db.execute(SQL["update_people"], attributes, now, timeout=STATEMENT_TIMEOUT)
-        await db.execute(SQL["remove_addresses"], timeout=STATEMENT_TIMEOUT)
+        await db.execute(SQL["delete_addresses"], timeout=STATEMENT_TIMEOUT)
     inserted = await db.execute(SQL["insert_people"], DEFAULT_LANGUAGE, time_zone, timeout=STATEMENT_TIMEOUT)
     created = int(inserted.split()[-1])
     if created or known["changed"]:

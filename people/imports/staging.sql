@@ -1,4 +1,4 @@
--- name: clear_staged_rows
+-- name: delete_staged_rows
 -- Calls a function of the owner's, because only the owner of a table may truncate it.
 select clear_staging();
 
@@ -167,7 +167,7 @@ from staged_person as s
 left join staged_unit as u using (region, branch, workplace)
 where s.changed and p.person_id = s.person_id;
 
--- name: remove_addresses
+-- name: delete_addresses
 -- Addresses the file no longer gives, of the channels it has columns for and whose cells could be read.
 delete from address as a
 using staged_person as s
@@ -211,7 +211,7 @@ on conflict (name) do nothing;
 select count(*) from staged_person as s join person as p using (external_id)
 where not exists (select from address as a where a.person_id = p.person_id);
 
--- name: drop_attributes
+-- name: delete_attributes
 -- Removes from people in the file the attributes that a mapping file now says are something else.
 update person p set attributes = p.attributes - $1::text[]
 from staged_person s

@@ -19,7 +19,7 @@ from core.files.row_problems import Problem
 from core.files.sheets import sheet_or_nothing
 from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.states import ChannelName
-from people.lists.lists import BadRow, OpenList, open_list, read_moment
+from people.lists.lists import BadRow, OpenList, open_list, read_past_date
 
 SQL: Final = load_queries(__file__)
 
@@ -199,7 +199,7 @@ def _read(
     source = row["source"] or otherwise.source
     if not source:
         raise BadRow("no_source", "It does not say where they agreed; --source says it for all.", "source")
-    at = read_moment(row["at"], zone, now=now, column="at") if row["at"] else otherwise.at
+    at = read_past_date(row["at"], zone, now=now, column="at") if row["at"] else otherwise.at
     if at is None:
         raise BadRow("no_date", "It does not say when they agreed; --at says it for all.", "at")
     wording = row["wording"] or otherwise.wording
@@ -252,7 +252,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: Actor, replace: bool
     return count
 
 
-def in_words(consent: Consent, zone: ZoneInfo) -> str:
+def consent_in_words(consent: Consent, zone: ZoneInfo) -> str:
     """Describe a consent or withdrawal for staff: `agreed to marketing by email on 2026-05-03 (joining form): “…”`."""
     did = "agreed to" if consent.action == "give" else "said no to"
     how = "text" if consent.channel == "sms" else "email"

@@ -142,7 +142,7 @@ def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:
     return BadRow(code, FAULTS[code], name, cells[place]) if code else None
 
 
-def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> datetime:
+def read_past_date(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> datetime:
     """Read a date, or a date and time, in any notation that member files have: `3 May 2026 at 2pm`, `03/05/2026 14:00`.
 
     A date without a time is the beginning of that day.

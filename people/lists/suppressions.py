@@ -27,9 +27,9 @@ from core.files.header_keys import header_key
 from core.files.row_problems import Problem
 from core.files.sheets import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
-from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions
-from people.lists.lists import BadRow, OpenList, open_list, read_moment
+from messaging.reasons import Reason
+from messaging.suppression_digests import NO_KEYS, DigestKeys, KeptSuppression, has_digests, keep_new_suppressions
+from people.lists.lists import BadRow, OpenList, open_list, read_past_date
 
 SQL: Final = load_queries(__file__)
 
@@ -96,7 +96,7 @@ class SuppressionReport:
         rejected: rows left out; each has a problem.
         entries: addresses and members that it names.
         added: entries that are suppressed now and were not before.
-        standing: entries that were suppressed already, which keep their first reason.
+        known: entries that were suppressed already, which keep their first reason.
         lifted_since: entries whose owner has asked for messages again after the date in the list; left as they are.
         matched: entries that belong to somebody we know.
         unmatched: entries that belong to nobody we know; kept all the same.
@@ -113,7 +113,7 @@ class SuppressionReport:
     rejected: int = 0
     entries: int = 0
     added: int = 0
-    standing: int = 0
+    known: int = 0
     lifted_since: int = 0
     matched: int = 0
     unmatched: int = 0
@@ -164,7 +164,7 @@ async def import_suppressions(
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
         async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, keys, table, report, region, zone, now)
-            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "known", "withdrawn")}
             await record(db, actor, AuditAction.SUPPRESSIONS_IMPORTED, path.name, detail)
     report.written = not dry_run
     return report
@@ -217,7 +217,7 @@ async def _take(
     done = await suppress_many(db, [row for row in meant if row["known"] or row["address"] not in {None, *erased}])
     report.added += done.added + len(fresh)
     report.lifted_since += done.lifted_since
-    report.standing += len(meant) - done.added - len(fresh) - done.lifted_since
+    report.known += len(meant) - done.added - len(fresh) - done.lifted_since
     report.by_reason.update(done.by_reason)
     report.by_reason.update(suppression.reason for suppression in fresh)
     report.withdrawn += done.withdrawn
@@ -225,7 +225,7 @@ async def _take(
 
 async def _keep_erased(
     db: Connection, keys: DigestKeys, rows: Sequence[asyncpg.Record], numbers: Mapping[int, str]
-) -> tuple[set[str], list[ErasedSuppression]]:
+) -> tuple[set[str], list[KeptSuppression]]:
     """Keep digests of a list's entries about erased people, so that a list does not bring their addresses back.
 
     Returns:
@@ -234,7 +234,7 @@ async def _keep_erased(
     if not await has_digests(db, keys):
         return set(), []
     suppressions = [
-        ErasedSuppression(
+        KeptSuppression(
             row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"]
         )
         for row in rows
@@ -257,7 +257,7 @@ def _entries(
     if reason is None:
         words = ", ".join(REASONS)
         raise BadRow("unknown_reason", f"“{row['reason']}” is not a reason Muster knows: {words}.", "reason")
-    since = read_moment(row["since"], zone, now=now, column="since") if row["since"] else now
+    since = read_past_date(row["since"], zone, now=now, column="since") if row["since"] else now
     named = [_named(name, row, region) for name in NAMES if row[name]]
     if not named:
         raise BadRow("nobody", "The row names nobody.")

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.panel import Panel
 
 from ballots.ballots import Ballot, get_ballot
-from ballots.counts import UnitTurnout, recount, refresh, totals, unit_counts
+from ballots.counts import UnitTurnout, find_differences, refresh_reach, totals, unit_counts
 from ballots.figures import percent, threshold
 from ballots.score import Score, assess_unit, score, votes_needed
 from campaigns.launch import launch, launch_step_now
@@ -81,14 +81,14 @@ class BallotScenario(Scenario):
         assert self._ballot is not None
         ballot_id = self._ballot.ballot_id
         async with db.transaction():
-            await refresh(db, ballot_id)
-        standings = await db.fetch(SQL["count_claim_statuses"], ballot_id)
-        confirmed = {row["source"]: row["n"] for row in standings if row["kind"] == "voted"}
+            await refresh_reach(db, ballot_id)
+        statuses = await db.fetch(SQL["count_claim_statuses"], ballot_id)
+        confirmed = {row["source"]: row["n"] for row in statuses if row["kind"] == "voted"}
         checks = await check_voters(db, ballot_id, environment.sandbox.record.confirmed(), people)
-        recounted = len(await recount(db, ballot_id))
+        recounted = len(await find_differences(db, ballot_id))
         summary = {
             "confirmed": {**confirmed, "total": sum(confirmed.values())},
-            "answers": _by_kind(standings),
+            "answers": _by_kind(statuses),
             "turnout": await _turnout(db, ballot_id, environment.runtime.clock()),
             "scanners_counted": checks[-1].muster,
         }
@@ -136,17 +136,17 @@ async def check_voters(
 
 
 async def _turnout(db: Connection, ballot_id: int, now: datetime) -> Summary:
-    standing = await score(db, ballot_id, now)
+    current = await score(db, ballot_id, now)
     branches = await unit_counts(db, ballot_id, "branch")
-    figures = asdict(standing)
+    figures = asdict(current)
     for one_constituency in ("constituencies", "unit_id", "name"):
         del figures[one_constituency]
-    return {**figures, "branches": [_branch(unit, standing) for unit in branches]}
+    return {**figures, "branches": [_branch(unit, current) for unit in branches]}
 
 
-def _by_kind(standings: Sequence[Any]) -> dict[str, int]:
+def _by_kind(statuses: Sequence[Any]) -> dict[str, int]:
     kinds: Counter[str] = Counter()
-    for row in standings:
+    for row in statuses:
         kinds[row["kind"]] += row["n"]
     return dict(kinds)
 

@@ -29,7 +29,7 @@ from sandbox.demo.scenario import ACTOR, HOURS_A_SECOND, MAX_ACTIVE_PEOPLE, Scen
 from sandbox.demo.settling import until_settled
 from sandbox.demo.summary import Summary
 from sandbox.profile import Profile
-from services.questions.counts import answer_counts, recount, unit_answers
+from services.questions.counts import answer_counts, find_answer_differences, unit_answers
 from services.questions.questions import Question, get_question
 
 SQL: Final = load_queries(__file__)
@@ -166,7 +166,7 @@ async def _count_question(
     by_ward = Counter({(unit.path, answer): n for unit in units for answer, n in unit.answers.items() if n})
     really_by_ward = Counter((wards[person], answer) for person, answer in really.items())
     comments = Counter((row["person_id"], row["comment"]) for row in await db.fetch(SQL["list_comments"], question_id))
-    recounted = len(await recount(db, question_id))
+    recounted = len(await find_answer_differences(db, question_id))
     checks = [
         *_check_answers(question, answered, really),
         compare(f"{name}: each answer in each ward", by_ward, really_by_ward),

@@ -29,7 +29,7 @@ async def until_settled(environment: Environment) -> None:
         environment.check()
         pending = await environment.runtime.pool.fetchrow(SQL["count_waiting"])
         assert pending is not None
-        now = pending["outbox"], pending["inbox"], sum(environment.sandbox.pending.values())
+        now = pending["outbox"], pending["inbound"], sum(environment.sandbox.pending.values())
         quiet = 0 if any(now) else quiet + 1
         if now != last:
             last, changed_at = now, time.monotonic()

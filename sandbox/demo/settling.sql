@@ -4,4 +4,4 @@
 select (select count(*) from message m left join step s using (step_id)
          where (s.step_id is null or s.state in ('launching', 'running')) and m.state in ('queued', 'sending')
            and m.not_before < now() + interval '5 minutes') as outbox,
-       (select count(*) from inbound_log where state = 'new') as inbox;
+       (select count(*) from inbound_log where state = 'new') as inbound;

@@ -74,7 +74,7 @@ class Retries:
 _quoted = lru_cache(maxsize=4096)(quote_plus)
 
 
-def sign(token: str, url: str, form: Mapping[str, str]) -> str:
+def sign_form(token: str, url: str, form: Mapping[str, str]) -> str:
     """Make `X-Twilio-Signature`: base64 of HMAC-SHA1 over the URL and every parameter's name and value, sorted.
 
     https://www.twilio.com/docs/usage/security#validating-requests
@@ -114,7 +114,7 @@ class TwilioWebhooks:
             "User-Agent": "TwilioProxy/1.1",
             "I-Twilio-Idempotency-Token": str(uuid4()),
             # the fragment is for Twilio only: it is neither sent nor signed
-            "X-Twilio-Signature": sign(self._token, address, form),
+            "X-Twilio-Signature": sign_form(self._token, address, form),
         }
         body = "&".join(f"{name}={_quoted(value)}" for name, value in form.items()).encode()
         attempt = 0

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 
-def sign(secret: str, account: str, body: bytes) -> str:
+def sign_body(secret: str, account: str, body: bytes) -> str:
     """Make the token of a request: https://developer.vonage.com/en/getting-started/concepts/webhooks."""
     claims = {
         "iat": int(time.time()),
@@ -74,7 +74,7 @@ class VonageWebhooks:
         config = self._config
         headers = {
             "Content-Type": "application/json",
-            "Authorization": f"Bearer {sign(config.signature_secret, config.api_key, body)}",
+            "Authorization": f"Bearer {sign_body(config.signature_secret, config.api_key, body)}",
         }
         try:
             async with self._session.post(url, data=body, headers=headers) as response:

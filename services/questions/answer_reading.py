@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from services.questions.clauses import CLAUSE_SIGNS, WORD
 from services.questions.contradiction import contradicts
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.quantities import is_quantity
 from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
@@ -72,7 +72,7 @@ def find_choice(text: str) -> DigitChoice | None:
     match = reading_words().choice.match(plain)
     if match is None:
         first, _, rest = plain.strip().partition(" ")
-        digit = reading_words().numbers.get(folded(first))
+        digit = reading_words().numbers.get(fold_phrase(first))
         return DigitChoice(digit, "", "") if digit is not None and _is_polite(rest) else None
     rest = plain[match.end() :]
     letter = match["letter"] or match["before"] or ""
@@ -127,7 +127,7 @@ def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, s
     follows = rest.lstrip()
     if follows.startswith("?"):
         return None
-    words = folded(rest).split()
+    words = fold_phrase(rest).split()
     joined = bool(words) and words[0] in reading_words().joins
     if not _is_polite(rest) and not _PHRASE_END.match(follows) and not joined:
         return None
@@ -141,7 +141,7 @@ def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, s
 
 def _begins_with(text: str, known: Mapping[str, AnswerOption]) -> tuple[str, str] | None:
     """Return the answer whose phrase a text begins with (the longest that fits), and the text behind the phrase."""
-    spans = [(folded(word[0]), word.end()) for word in WORD.finditer(text)]
+    spans = [(fold_phrase(word[0]), word.end()) for word in WORD.finditer(text)]
     spoken = [(word, end) for words, end in spans for word in words.split() or [""]]
     phrases = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
     for first in range(len(spoken) + 1):
@@ -155,7 +155,7 @@ def _begins_with(text: str, known: Mapping[str, AnswerOption]) -> tuple[str, str
 
 
 def _is_polite(text: str) -> bool:
-    return "?" not in text and all(word in reading_words().after for word in folded(text).split())
+    return "?" not in text and all(word in reading_words().after for word in fold_phrase(text).split())
 
 
 def _comment(rest: str) -> str:

@@ -23,7 +23,7 @@ from itertools import takewhile
 from typing import Final
 
 from services.questions.clauses import CLAUSE_SIGNS
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.quantities import is_quantity
 from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
@@ -62,7 +62,7 @@ def contradicts(
     others = {digit for digit, name in menu.items() if name != answer.name}
     earlier = list[str]()
     for number, clause in enumerate(_clauses(rest)):
-        words = folded(clause).split()
+        words = fold_phrase(clause).split()
         phrases = list(_phrases(words, known))
         if (
             _is_another(words, phrases, answer)
@@ -79,7 +79,7 @@ def _clauses(text: str) -> Iterator[str]:
     for part in _CLAUSE_END.split(text):
         clause = list[str]()
         for word in part.split():
-            if folded(word) in reading_words().contrasts:
+            if fold_phrase(word) in reading_words().contrasts:
                 if clause:
                     yield " ".join(clause)
                     clause = []
@@ -183,8 +183,8 @@ def _digits(clause: str) -> Iterator[tuple[str, list[str], list[str]]]:
     for match in _BARE_DIGIT.finditer(clause):
         rest = clause[match.end() :]
         if not is_quantity(match[0], rest):
-            yield match[0], folded(clause[: match.start()]).split(), folded(rest).split()
-    words = folded(clause).split()
+            yield match[0], fold_phrase(clause[: match.start()]).split(), fold_phrase(rest).split()
+    words = fold_phrase(clause).split()
     spelt = reading_words().numbers.get(words[-1]) if words else None
     if spelt is not None and not reading_words().ones.intersection(words[-2:-1]):
         yield spelt, words[:-1], []

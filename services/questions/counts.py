@@ -1,8 +1,8 @@
 """Counts of present answers by campaign and unit: running sums of count changes, so each answer costs the same.
 
 Every change of a person's answer adds `-1` to one sum and `+1` to another (`response_count`); a reader adds up a few
-hundred rows and passes each sum to the units above. `compact` keeps the rows few, `recount` compares them with the
-ledger.
+hundred rows and passes each sum to the units above. `compact_answers` keeps the rows few, `find_answer_differences`
+compares them with the ledger.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ async def unit_answers(
     return [UnitAnswers(row["unit_id"], row["name"], row["path"], _complete(question, row["answers"])) for row in rows]
 
 
-async def recount(db: Connection, question_id: int) -> list[CountDifference]:
+async def find_answer_differences(db: Connection, question_id: int) -> list[CountDifference]:
     """Compare the running sums with a full recount of the ledger; return the differences, none if all is well."""
     return [_difference(row) for row in await db.fetch(SQL["find_ledger_differences"], question_id)]
 
 
-async def compact(db: Connection) -> int:
+async def compact_answers(db: Connection) -> int:
     """Replace the rows of each sum by one row; return how many rows were replaced."""
     return int(await db.fetchval(SQL["compact"]))
 

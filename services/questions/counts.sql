@@ -42,7 +42,7 @@ order by u.unit_id is null, path, u.unit_id;
 -- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
 with present as (
   select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
-  from response_standing r
+  from valid_response r
   where r.question_id = $1
   order by r.person_id, r.at desc, r.response_id desc
 ), counted as (

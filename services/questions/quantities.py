@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from services.questions.clauses import CLAUSE_END, WORD
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.reading_words import reading_words
 
 _APART: Final = re.compile(r"\s*[.,;:!?()=|/\"\u2013\u2014\u2026\r\n\u201c\u201d>]|\s+-|-\s")
@@ -35,7 +35,7 @@ def is_quantity(digit: str, rest: str) -> bool:
         return True
     if _APART.match(rest):
         return False
-    if reading_words().counted.match(folded(rest)):
+    if reading_words().counted.match(fold_phrase(rest)):
         return True
     words = [word[0] for word in WORD.finditer(CLAUSE_END.split(rest, maxsplit=1)[0])]
     first = words[0] if words else ""
@@ -47,7 +47,7 @@ def is_quantity(digit: str, rest: str) -> bool:
 def _counts_several(words: Sequence[str]) -> bool:
     """Tell whether one of the first words is in the plural, and all before it may describe it."""
     for number, spelt in enumerate(words[:_MAX_DISTANCE_WORDS]):
-        word = folded(spelt)
+        word = fold_phrase(spelt)
         if _is_no_noun(word, spelt, number) or word.endswith(("ed", "ing")):
             return False
         if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -59,16 +59,16 @@ def _counts_one(words: Sequence[str]) -> bool:
     """Tell whether the first word is one that 1 counts, or one of the first two stands before a verb."""
     known = reading_words()
     described = list(words)
-    while described and folded(described[0]) in known.counting:
+    while described and fold_phrase(described[0]) in known.counting:
         described.pop(0)
-    first = folded(described[0]) if described else ""
+    first = fold_phrase(described[0]) if described else ""
     if first in known.singular or first.endswith(known.endings):
         return True
     for number, (spelt, behind) in enumerate(pairwise(described[:_MAX_DISTANCE_WORDS])):
-        word = folded(spelt)
+        word = fold_phrase(spelt)
         if _is_no_noun(word, spelt, number) or word in known.uncounted or word.endswith(("ed", "ing", "ly")):
             return False
-        if folded(behind) in known.verbs:
+        if fold_phrase(behind) in known.verbs:
             return True
     return False
 

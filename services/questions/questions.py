@@ -18,7 +18,7 @@ from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.spec import QuestionSpec
 
 SQL: Final = load_queries(__file__)
@@ -166,10 +166,10 @@ async def create_question(
         return await get_question(db, spec.name)
 
 
-async def remove_unanswered(db: Connection, question_id: int) -> None:
+async def delete_unanswered(db: Connection, question_id: int) -> None:
     """Remove a question, unless somebody has answered it, left a comment, or taken an answer back."""
-    await db.execute(SQL["remove_answers"], question_id)
-    await db.execute(SQL["remove_question"], question_id)
+    await db.execute(SQL["delete_answers"], question_id)
+    await db.execute(SQL["delete_question"], question_id)
 
 
 async def extend_question(db: Connection, question: Question, closes: datetime, *, now: datetime) -> Question:
@@ -282,6 +282,6 @@ def _option(row: Mapping[str, Any], translations: Mapping[str, Any]) -> AnswerOp
         name,
         {DEFAULT: row["label"]} | {language: words["label"] for language, words in theirs.items()},
         row["digit"],
-        frozenset(map(folded, phrases)),
+        frozenset(map(fold_phrase, phrases)),
         row["low"],
     )

@@ -25,12 +25,12 @@ select
   (a ->> 'low')::boolean
 from jsonb_array_elements($2) with ordinality as given (a, place);
 
--- name: remove_answers
+-- name: delete_answers
 -- Removes the answers of a question about which nobody has said anything.
 delete from question_answer
 where question_id = $1 and not exists (select from response r where r.question_id = $1);
 
--- name: remove_question
+-- name: delete_question
 -- Removes the question itself.
 delete from question where question_id = $1 and not exists (select from response r where r.question_id = $1);
 

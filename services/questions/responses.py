@@ -20,8 +20,8 @@ from typing import Final
 from core.control_characters import without_controls
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
-from messaging.goals import meet_goal, reopen
-from messaging.states import Reason
+from messaging.goals import meet_goal, reopen_goal
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -208,4 +208,4 @@ async def _update_status(db: Connection, question_id: int, person_id: int, goal_
             db, goal_id, person_id, reason=Reason.DATE_MOVED_BACK if back else Reason.ANSWERED, source=source
         )
     elif change["before"] is not None and change["now"] is None:
-        await reopen(db, goal_id, person_id)
+        await reopen_goal(db, goal_id, person_id)

@@ -72,7 +72,7 @@ delete from response_comment where response_id = $1;
 -- counter. People who change their mind stay in the unit in which they were counted first.
 with best as (
   select r.response_id, r.answer, r.campaign_id
-  from response_standing r
+  from valid_response r
   where r.question_id = $1 and r.person_id = $2
   order by r.at desc, r.response_id desc
   limit 1

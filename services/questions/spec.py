@@ -15,7 +15,7 @@ from core.spec_errors import near_miss
 from core.spec_file import Moment, Name, OneLine, SpecTable, Text, at_zone, read_document, read_many, read_table
 from messaging.content.languages import DEFAULT, code
 from messaging.network_words import NETWORK_WORDS
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 
 MAX_ANSWERS: Final = 10
 """Most answers of a question: as many as there are digits."""
@@ -25,7 +25,7 @@ NOT_NAMES: Final = frozenset(
     {"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear", "comment", "none"}
 )
 """Names of other readings of a reply, which no answer may have."""
-_NOT_ANSWERS: Final = frozenset(folded(word) for word in NETWORK_WORDS)
+_NOT_ANSWERS: Final = frozenset(fold_phrase(word) for word in NETWORK_WORDS)
 
 
 def _answer_name(value: str) -> str:
@@ -127,7 +127,7 @@ class QuestionSpec(SpecTable):
         """Check that no phrase of any language means two answers, and that networks act on none."""
         meant: dict[str, str] = {}
         for key, name, phrase in self._phrases():
-            plain = folded(phrase)
+            plain = fold_phrase(phrase)
             if not plain:
                 raise ValueError(f"{key}: “{phrase}” has no letters or digits that somebody could text")
             if plain in _NOT_ANSWERS:

@@ -28,8 +28,8 @@ from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    one.__name__: one
-    for one in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, access, profile)
+    bench.__name__: bench
+    for bench in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, access, profile)
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from core.access import Scope, Sight
+from core.access import ReadScope, Scope
 from core.db import Connection, Pool, connect, load_queries, open_pool
 from core.db.logins import Login, address_as
 from messaging.outbox import counts
@@ -21,8 +21,8 @@ from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from people.scope import ScopedPools
 from tests.bench.claims import enter, prepare, work
-from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_servers
 
 SQL: Final = load_queries(__file__)
 BRANCH: Final = 1.3
@@ -40,7 +40,7 @@ class Reader:
     """Somebody who reads: in which units, and how many times as long as by hand it may take."""
 
     name: str
-    sight: Sight
+    scope: ReadScope
     units: list[int]
     at_most: float
 
@@ -67,8 +67,8 @@ async def access(*, quick: bool = False) -> Report:
         quick: 6,000 people, and few rounds.
     """
     people, rounds, work_rounds = (6_000, 3, 12) if quick else (120_000, 40, 120)
-    async with open_ground() as ground:
-        url = await ground.new_database("access")
+    async with open_bench_servers() as servers:
+        url = await servers.new_database("access")
         owner_url = address_as(url, Login.OWNER)
         await _fill(owner_url, people)
         pools = [
@@ -114,17 +114,17 @@ async def _readers(db: Connection) -> list[Reader]:
     return [
         Reader("branch", _in(branch["unit_id"]), [branch["unit_id"]], BRANCH),
         Reader("region", _in(region), below, REGION),
-        Reader("whole organisation", Sight(whole, whole), every, WHOLE),
+        Reader("whole organisation", ReadScope(whole, whole), every, WHOLE),
     ]
 
 
-def _in(unit_id: int) -> Sight:
-    return Sight(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
+def _in(unit_id: int) -> ReadScope:
+    return ReadScope(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
 
 
 async def _pairs(db: Connection, reader: Reader) -> list[Pair]:
     name: str = await db.fetchval(SQL["somebody"], reader.units[-1] if reader.name != "branch" else reader.units[0])
-    everywhere = reader.sight.people.is_everywhere
+    everywhere = reader.scope.people.is_everywhere
     # nobody cuts by hand what is for everybody
     cut, units = ("", ()) if everywhere else ("_by_hand", (reader.units,))
     progress, steps = load_queries(counts.__file__)["count_steps"], ([101, 102, 103], 60.0)
@@ -144,7 +144,7 @@ async def _check(
     """Both ways find the same, or there is nothing to compare."""
     for reader in readers:
         for pair in pairs[reader.name]:
-            async with scoped.within(reader.sight) as db:
+            async with scoped.within(reader.scope) as db:
                 mine = [tuple(row) for row in await db.fetch(pair.policy, *pair.policy_args)]
             if not mine or _sorted(pair, mine) != _sorted(
                 pair, [tuple(row) for row in await by_hand.fetch(pair.by_hand, *pair.by_hand_args)]
@@ -165,7 +165,7 @@ async def _read(
     for turn in range(rounds):
         for reader in readers:
             for pair in pairs[reader.name]:
-                async with scoped.within(reader.sight) as db:
+                async with scoped.within(reader.scope) as db:
                     for _ in range(pair.each):
                         sides = [
                             (db, "policy", pair.policy, pair.policy_args),
@@ -185,7 +185,7 @@ async def _buffers(
     found: dict[tuple[str, str], int] = {}
     for reader in readers:
         for pair in pairs[reader.name]:
-            async with scoped.within(reader.sight) as db:
+            async with scoped.within(reader.scope) as db:
                 found[f"{reader.name}, {pair.name}", "policy"] = await _touched(db, pair.policy, pair.policy_args)
             hand = await _touched(by_hand, pair.by_hand, pair.by_hand_args)
             found[f"{reader.name}, {pair.name}", "by hand"] = hand
@@ -206,7 +206,7 @@ async def _opening(scoped: ScopedPools, owner: Pool, readers: list[Reader], roun
     for _ in range(rounds * 3):
         for reader in readers:
             began = time.perf_counter()
-            async with scoped.within(reader.sight):
+            async with scoped.within(reader.scope):
                 pass
             took[reader.name].append(time.perf_counter() - began)
         began = time.perf_counter()
@@ -262,7 +262,7 @@ def _report(
             rows.append((name, policy * 1e3, by_hand * 1e3, touched, touched_by_hand))
         # a page has both its list and the count above it
         listed, counted, sought, _ = rows[-4:]
-        page = [one + other for one, other in zip(listed[1:], counted[1:], strict=True)]
+        page = [listing + other for listing, other in zip(listed[1:], counted[1:], strict=True)]
         for what, (policy, by_hand, touched, touched_by_hand) in (("page", page), ("search", sought[1:])):
             bars += [
                 Bar(f"{reader.name}, {what}: time with policies to by hand", policy / by_hand, at_most=reader.at_most),

@@ -29,13 +29,13 @@ async def emptied(db: Connection, tables: Sequence[str]) -> AsyncIterator[None]:
         constraints = await db.fetch(SQL["constraints"], tables)
         await db.execute(f"truncate {', '.join(tables)} cascade")
         await db.execute(f"drop index {', '.join(index['name'] for index in indexes)}")
-        for one in constraints:
-            await db.execute(f"alter table {one['place']} drop constraint {one['name']}")
+        for constraint in constraints:
+            await db.execute(f"alter table {constraint['place']} drop constraint {constraint['name']}")
         yield
         for index in indexes:
             await db.execute(index["made"], timeout=_STATEMENT_TIMEOUT)
-        for one in constraints:
-            await db.execute(f"alter table {one['place']} add {one['made']}", timeout=_STATEMENT_TIMEOUT)
+        for constraint in constraints:
+            await db.execute(f"alter table {constraint['place']} add {constraint['made']}", timeout=_STATEMENT_TIMEOUT)
 
 
 async def settle(db: Connection, tables: Sequence[str]) -> None:

@@ -12,15 +12,15 @@ import asyncpg
 
 from core.db import Connection, connect, load_queries, open_pool
 from core.db.logins import address_as
-from messaging.outbox.claim import Claimed, StepChannel
+from messaging.outbox.claim import Claimed, DueQueue
 from messaging.outbox.claim import claim as take
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
-from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_servers
 
 SQL: Final = load_queries(__file__)
 BATCH: Final = 16
@@ -37,7 +37,7 @@ class Place:
     """A database under test: its connection, the due queue, who claims, and what each call took, in seconds."""
 
     db: Connection
-    step: StepChannel
+    due: DueQueue
     dispatcher_id: int
     claims: list[float]
     records: list[float]
@@ -52,9 +52,9 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     """
     finished = finished or (1_000_000 if quick else _FINISHED)
     rounds = 40 if quick else 100
-    async with open_ground(**UNLOGGED) as ground:
+    async with open_bench_servers(**UNLOGGED) as servers:
         began = time.perf_counter()
-        urls = [await ground.new_database(name) for name in ("fresh", "grown")]
+        urls = [await servers.new_database(name) for name in ("fresh", "grown")]
         places = [
             await prepare(url, done, rounds * CLAIM_SIZE + CLAIM_SIZE)
             for url, done in zip(urls, (0, finished), strict=True)
@@ -62,7 +62,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
         try:
-            empty, full = [await enter(await pool.acquire(), step) for pool, step in zip(pools, places, strict=True)]
+            empty, full = [await enter(await pool.acquire(), due) for pool, due in zip(pools, places, strict=True)]
             for turn in range(rounds):
                 for place in (empty, full) if turn % 2 else (full, empty):
                     await work(place)
@@ -70,7 +70,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
             for pool in pools:
                 pool.terminate()
     # the first calls plan and warm up
-    shown = [[median(calls[5:]) for calls in (one.claims, one.records)] for one in (empty, full)]
+    shown = [[median(calls[5:]) for calls in (place.claims, place.records)] for place in (empty, full)]
     (claim_empty, record_empty), (claim_full, record_full) = shown
     return Report(
         "claim",
@@ -92,7 +92,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     )
 
 
-async def prepare(url: str, finished: int, due: int) -> StepChannel:
+async def prepare(url: str, finished: int, due: int) -> DueQueue:
     """Fill a database; returns the due queue."""
     db = await connect(address_as(url, SUPERUSER))
     await db.execute(SQL["steps"], 1 + finished // 120_000)
@@ -102,14 +102,14 @@ async def prepare(url: str, finished: int, due: int) -> StepChannel:
     await db.execute(SQL["queued"], due, sender_id)
     await settle(db, _TABLES)
     await db.close()
-    return StepChannel(0, "email", 0, sender_id, None)
+    return DueQueue(0, "email", 0, sender_id, None)
 
 
-async def enter(db: Connection, step: StepChannel) -> Place:
+async def enter(db: Connection, due: DueQueue) -> Place:
     dispatcher_id: int = await db.fetchval(
         "insert into dispatcher (name, until) values ('bench', now() + interval '1 day') returning dispatcher_id"
     )
-    return Place(db, step, dispatcher_id, [], [])
+    return Place(db, due, dispatcher_id, [], [])
 
 
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
@@ -127,15 +127,18 @@ async def work(place: Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()
-    taken = await take(place.db, place.step, limit=CLAIM_SIZE, now=now, dispatcher_id=place.dispatcher_id)
+    taken = await take(place.db, place.due, limit=CLAIM_SIZE, now=now, dispatcher_id=place.dispatcher_id)
     place.claims.append(time.perf_counter() - began)
     if len(taken.messages) != CLAIM_SIZE:
         raise RuntimeError(f"{len(taken.messages)} were claimed")
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
     last: list[Claimed] = []
     for batch in batches:
-        outcomes = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
-        intents = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
+        outcomes = [Outcome(message.message_id, message.attempt, State.ACCEPTED, reply="250 ok") for message in last]
+        intents = [
+            Intent(message.message_id, message.attempt, _digest("c", message), _digest("u", message))
+            for message in batch
+        ]
         began = time.perf_counter()
         granted = await record_outcomes(place.db, outcomes, intents, source="smtp", now=now)
         if last:

@@ -15,9 +15,9 @@ import uvloop
 
 from ballots.ballots import enrol
 from core.db import connect
-from tests.bench.ground import open_bench_runtime, open_ground
 from tests.bench.processes import clean_environment, peak_mb
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_runtime, open_bench_servers
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 SIZES: Final = (10_000, 120_000, 500_000, 1_000_000)
@@ -33,17 +33,17 @@ async def launch(*, quick: bool = False) -> Report:
     """Launch campaigns to a growing union in one growing outbox, each in a process of its own."""
     sizes = SIZES[:2] if quick else SIZES
     rows: list[tuple[int, float, float, float, float]] = []
-    async with open_ground() as ground:
-        url = await ground.new_database("launches")
-        environment = ground.environment(url, {"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"})
+    async with open_bench_servers() as servers:
+        url = await servers.new_database("launches")
+        environment = servers.environment(url, {"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"})
         before = 0
         for size in sizes:
             await add_people(url, before + 1, size)
             before = size
             await _enrol(url)
-            database = ground.database_cpu
+            database = servers.database_cpu
             said = await asyncio.to_thread(_launch, environment, f"to-{size}")
-            computed = said["cpu"] + ground.database_cpu - database
+            computed = said["cpu"] + servers.database_cpu - database
             if said["queued"] != size:
                 raise RuntimeError(f"{said['queued']} of {size} were queued")
             rows.append((size, said["seconds"], said["seconds"] / size * 1e5, computed / size * 1e5, said["peak"]))

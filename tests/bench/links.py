@@ -19,9 +19,9 @@ from core.db import connect, load_queries
 from core.db.logins import address_as
 from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
-from tests.bench.ground import open_ground
 from tests.bench.processes import cpu_seconds, python
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_servers
 
 SQL: Final = load_queries(__file__)
 TOKENS: Final = 10_000_000
@@ -70,24 +70,24 @@ async def links(*, quick: bool = False) -> Report:
         quick: 200,000 links and one round instead of ten million and four.
     """
     tokens, rounds, seconds = (200_000, 1, 10) if quick else (TOKENS, 4, 30)
-    async with open_ground(**UNLOGGED) as ground:
-        url = await ground.new_database("links")
+    async with open_bench_servers(**UNLOGGED) as servers:
+        url = await servers.new_database("links")
         began = time.perf_counter()
         await _fill(url, tokens)
         filling = time.perf_counter() - began
-        environment = ground.environment(url, {"MUSTER_LISTEN": "127.0.0.1:0"})
-        log = ground.home / "serve.log"
+        environment = servers.environment(url, {"MUSTER_LISTEN": "127.0.0.1:0"})
+        log = servers.home / "serve.log"
         with python("muster", "serve", environment=environment, log=log, ready="the web server listens") as server:
             where = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
             assert where is not None
             visitors = _Visitors(where[0], tokens)
             await visitors.come(5)  # connections, statements and plans are made once
-            before = cpu_seconds(server.pid), ground.database_cpu
+            before = cpu_seconds(server.pid), servers.database_cpu
             seen = [await visitors.come(seconds) for _ in range(rounds)]
-            computed = cpu_seconds(server.pid) - before[0], ground.database_cpu - before[1]
+            computed = cpu_seconds(server.pid) - before[0], servers.database_cpu - before[1]
         await _check(url, visitors.answers)
-    best = min(seen, key=lambda one: one.at("page", 99))
-    answered = sum(len(times) for one in seen for times in one.took.values())
+    best = min(seen, key=lambda round_: round_.at("page", 99))
+    answered = sum(len(times) for round_ in seen for times in round_.took.values())
     return Report(
         "links",
         {
@@ -103,7 +103,7 @@ async def links(*, quick: bool = False) -> Report:
                     ("lost", "a link that does not exist"),
                 )
             },
-            "the page, ms, p99 of each round": ", ".join(f"{one.at('page', 99):.1f}" for one in seen),
+            "the page, ms, p99 of each round": ", ".join(f"{round_.at('page', 99):.1f}" for round_ in seen),
             "web process, CPU µs a request": computed[0] / answered * 1e6,
             "PostgreSQL, CPU µs a request": computed[1] / answered * 1e6,
         },

@@ -12,9 +12,17 @@ from core.runtime import Runtime
 from messaging.channels.channel import OutboundEmail
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
-from tests.bench.ground import Ground, Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, middle
+from tests.bench.servers import (
+    BenchServers,
+    Sent,
+    deliver,
+    open_bench_runtime,
+    open_bench_servers,
+    open_workers,
+    pause_senders,
+)
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 CONNECTIONS: Final = 16
@@ -34,7 +42,7 @@ class Post:
         sink: takes the mail.
     """
 
-    ground: Ground
+    servers: BenchServers
     runtime: Runtime
     environment: dict[str, str]
     sink: Sink
@@ -46,8 +54,8 @@ class Post:
         began = time.perf_counter()
         step_id, _ = await launch_campaign(self.runtime, campaign_id)
         launching = time.perf_counter() - began
-        with open_workers(self.ground, self.environment, workers) as processes:
-            sent = await deliver(self.ground, self.runtime, step_id, processes, self.sink.process)
+        with open_workers(self.servers, self.environment, workers) as processes:
+            sent = await deliver(self.servers, self.runtime, step_id, processes, self.sink.process)
         return replace(sent, launching=launching)
 
     async def sample(self, **variables: str) -> OutboundEmail:
@@ -71,14 +79,14 @@ async def open_post(people: int) -> AsyncIterator[Post]:
     """Servers, a union of so many, and a sink."""
     async with AsyncExitStack() as stack:
         sink = stack.enter_context(open_sink())
-        ground = await stack.enter_async_context(open_ground())
-        url = await ground.new_database("mail")
-        environment = ground.environment(
+        servers = await stack.enter_async_context(open_bench_servers())
+        url = await servers.new_database("mail")
+        environment = servers.environment(
             url, {"MUSTER_SMTP_URL": sink.url, "MUSTER_SMTP_CONNECTIONS": str(CONNECTIONS)}
         )
         runtime = await stack.enter_async_context(open_bench_runtime(environment))
         await add_people(url, 1, people)
-        yield Post(ground, runtime, environment, sink)
+        yield Post(servers, runtime, environment, sink)
 
 
 async def email(*, quick: bool = False) -> Report:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.bench.ground import deliver, open_workers, pause_senders
 from tests.bench.mail import open_post
 from tests.bench.processes import peak_mb, resident_mb
 from tests.bench.report import Bar, Report
+from tests.bench.servers import deliver, open_workers, pause_senders
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 FLAT: Final = 1.2
@@ -24,7 +24,7 @@ async def memory(*, quick: bool = False, million: bool = False) -> Report:
     sizes = [2_000, 20_000] if quick else [10_000, 100_000, *([1_000_000] if million else [])]
     rows: list[tuple[int, float, float, float]] = []
     async with open_post(sizes[0]) as post:
-        with open_workers(post.ground, post.environment, 1) as workers:
+        with open_workers(post.servers, post.environment, 1) as workers:
             pid = workers[0].pid
             before = sizes[0]
             for size in sizes:
@@ -34,7 +34,7 @@ async def memory(*, quick: bool = False, million: bool = False) -> Report:
                 campaign_id = await make_campaign(post.runtime, f"to-{size}", "email")
                 await pause_senders(post.runtime)
                 step_id, _ = await launch_campaign(post.runtime, campaign_id)
-                sent = await deliver(post.ground, post.runtime, step_id, workers, post.sink.process)
+                sent = await deliver(post.servers, post.runtime, step_id, workers, post.sink.process)
                 rows.append((size, sent.rate, resident_mb(pid), peak_mb(pid)))
     return Report(
         "memory",

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.environment import environment
-from tests.bench.ground import deliver, open_workers, pause_senders
 from tests.bench.mail import open_post
 from tests.bench.report import Report
+from tests.bench.servers import deliver, open_workers, pause_senders
 from tests.bench.union import launch_campaign, make_campaign
 
 PHASES: Final = (
@@ -36,15 +36,15 @@ async def profile(*, quick: bool = False) -> Report:
         campaign_id = await make_campaign(post.runtime, "profile", "email")
         await pause_senders(post.runtime)
         step_id, _ = await launch_campaign(post.runtime, campaign_id)
-        with open_workers(post.ground, post.environment, 1) as workers:
-            stacks = post.ground.home / "stacks"
+        with open_workers(post.servers, post.environment, 1) as workers:
+            stacks = post.servers.home / "stacks"
             looking = await asyncio.create_subprocess_exec(
                 str(spy), "record", "--pid", str(workers[0].pid), "--rate", str(_RATE), "--duration", "600",
                 "--format", "raw", "--full-filenames", "--output", str(stacks),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             try:
-                sent = await deliver(post.ground, post.runtime, step_id, workers, post.sink.process)
+                sent = await deliver(post.servers, post.runtime, step_id, workers, post.sink.process)
             finally:
                 if looking.returncode is None:
                     looking.send_signal(2)  # it writes what it has seen when it is interrupted
@@ -72,11 +72,11 @@ def _sorted(stacks: Path) -> Counter[str]:
     seen: Counter[str] = Counter()
     for line in stacks.read_text(encoding="utf-8").splitlines():
         stack, _, times = line.rpartition(" ")
-        seen[_phase(stack)] += int(times)
+        seen[phase(stack)] += int(times)
     return seen
 
 
-def _phase(stack: str) -> str:
+def phase(stack: str) -> str:
     # what starts the worker stands at the bottom of every stack and says nothing
     frames = [frame for frame in stack.split(";") if "muster/cli" not in frame and "muster/__main__" not in frame]
     above = ";".join(frames)

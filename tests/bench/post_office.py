@@ -46,7 +46,7 @@ async def post_office(*, quick: bool = False) -> Report:
     ours: dict[int, list[_Run]] = {1: [], 2: []}
     theirs: dict[int, dict[str, list[_Run]]] = {1: {}, 2: {}}
     async with open_post(mails) as post:
-        await post.ground.new_database("post_office", migrated=False)
+        await post.servers.new_database("post_office", migrated=False)
         for _, way, late in product(range(rounds), WAYS, (False, True)):
             processes = way["processes"]
             name = "{processes} x {threads} threads, batches of {batch}".format(**way)
@@ -102,8 +102,8 @@ async def _job(post: Post, mails: int) -> dict[str, Any]:
         "mails": mails,
         "port": post.sink.port,
         "database": "post_office",
-        "host": str(post.ground.postgres.socket_dir),
-        "lock": str(post.ground.home / "post_office"),
+        "host": str(post.servers.postgres.socket_dir),
+        "lock": str(post.servers.home / "post_office"),
     }
 
 

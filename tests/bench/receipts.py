@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
 from core.keyring import Keyring
-from tests.bench.ground import SECRET, open_ground
 from tests.bench.processes import cpu_seconds, free_port, program, python
 from tests.bench.report import Bar, Report, middle
+from tests.bench.servers import SECRET, open_bench_servers
 
 SHARE: Final = 0.35
 """The bar: the least share of the bare handler's pace."""
@@ -56,14 +56,14 @@ async def receipts(*, quick: bool = False) -> Report:
     ours: list[Load] = []
     bare: list[Load] = []
     signed = seconds * AT_FIRST
-    async with open_ground() as ground:
-        database = await ground.new_database("receipts")
-        with _web(ground.environment(database, {}), ground.home) as (process, port):
+    async with open_bench_servers() as servers:
+        database = await servers.new_database("receipts")
+        with _web(servers.environment(database, {}), servers.home) as (process, port):
 
             async def run(name: str, pause: float = 0.0) -> tuple[Load, Path]:
                 nonlocal signed
                 while True:
-                    file = _signed(ground.home, f"{name}-{signed}", signed)
+                    file = _signed(servers.home, f"{name}-{signed}", signed)
                     before = await _stored(database)
                     load = _drive(wrk, port, process, file, seconds, pause=pause)
                     if load is not None:
@@ -75,9 +75,9 @@ async def receipts(*, quick: bool = False) -> Report:
                 load, file = await run(f"round-{turn}")
                 ours.append(load)
                 with python(
-                    "tests.bench.bare_receipts", environment={}, log=ground.home / "bare.log", ready="ready"
+                    "tests.bench.bare_receipts", environment={}, log=servers.home / "bare.log", ready="ready"
                 ) as other:
-                    address = int((ground.home / "bare.log").read_text().split()[1])
+                    address = int((servers.home / "bare.log").read_text().split()[1])
                     other_load = _drive(wrk, address, other, file, seconds, again=True)
                     assert other_load is not None, "it begins anew at the end of the file"
                     bare.append(other_load)

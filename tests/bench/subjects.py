@@ -25,10 +25,17 @@ from core.db import load_queries
 from core.runtime import Runtime
 from muster.operator import operator
 from services.questions.spec import QuestionSpec
-from tests.bench.ground import Ground, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.links import HEADERS, NONCE, READS
 from tests.bench.processes import Sink, cpu_seconds, open_sink, python
 from tests.bench.report import Bar, Report
+from tests.bench.servers import (
+    BenchServers,
+    deliver,
+    open_bench_runtime,
+    open_bench_servers,
+    open_workers,
+    pause_senders,
+)
 from tests.bench.texts import SMS_FROM, open_simulator
 from tests.bench.union import add_people, launch_campaign
 
@@ -70,7 +77,7 @@ class Side:
 
     Attributes:
         kind: `ballot` or `question`.
-        ground: the servers.
+        servers: the servers.
         environment: of its processes.
         runtime: on its database.
         sink: takes its emails.
@@ -79,7 +86,7 @@ class Side:
     """
 
     kind: str
-    ground: Ground
+    servers: BenchServers
     environment: dict[str, str]
     runtime: Runtime
     sink: Sink
@@ -94,12 +101,12 @@ class Side:
         for channel, provider in (("email", self.sink.process), ("sms", self.simulator)):
             campaign_id = await _make(self.runtime, own, channel)
             await pause_senders(self.runtime)
-            before = self.ground.database_cpu, time.process_time()
+            before = self.servers.database_cpu, time.process_time()
             steps[channel], done = await launch_campaign(self.runtime, campaign_id)
-            computed += self.ground.database_cpu - before[0] + time.process_time() - before[1]
+            computed += self.servers.database_cpu - before[0] + time.process_time() - before[1]
             launched += done.by_channel[channel]
-            with open_workers(self.ground, self.environment, 1) as workers:
-                sent = await deliver(self.ground, self.runtime, steps[channel], workers, provider)
+            with open_workers(self.servers, self.environment, 1) as workers:
+                sent = await deliver(self.servers, self.runtime, steps[channel], workers, provider)
             self.costs["mail" if channel == "email" else "text"].append(sent.worker_cpu + sent.database_cpu)
         self.costs["launch"].append(computed / launched * 1e6)
         await self._answer(steps, answers)
@@ -112,13 +119,13 @@ class Side:
         await pool.execute(SQL["sent_earlier"], [*mails, *(row["message_id"] for row in texts)])
         links = [f"/{self.runtime.keyring.token(message_id, 'confirm')}" for message_id in mails]
         counted = await pool.fetchval(SQL["counted"])
-        log = self.ground.home / "serve.log"
+        log = self.servers.home / "serve.log"
         listen = {"MUSTER_LISTEN": "127.0.0.1:0"}
         with (
             python(
                 "muster", "serve", environment=self.environment | listen, log=log, ready="the web server listens"
             ) as web,
-            open_workers(self.ground, self.environment, 1) as workers,
+            open_workers(self.servers, self.environment, 1) as workers,
         ):
             where = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
             assert where is not None
@@ -129,10 +136,10 @@ class Side:
                     ("reply", self._reply(http, [row["address"] for row in texts])),
                     ("press", self._press(http, links)),
                 ):
-                    before = sum(map(cpu_seconds, processes)) + self.ground.database_cpu
+                    before = sum(map(cpu_seconds, processes)) + self.servers.database_cpu
                     n = await answered
                     await self._until_counted(counted := counted + n)
-                    after = sum(map(cpu_seconds, processes)) + self.ground.database_cpu
+                    after = sum(map(cpu_seconds, processes)) + self.servers.database_cpu
                     self.costs[cost].append((after - before) / n * 1e6)
 
     async def _reply(self, http: aiohttp.ClientSession, phones: Sequence[str]) -> int:
@@ -192,17 +199,17 @@ async def subjects(*, quick: bool = False) -> Report:
     people, rounds, answers = (600, 1, 100) if quick else (120_000, 3, 5_000)
     async with AsyncExitStack() as stack:
         sink = stack.enter_context(open_sink())
-        ground = await stack.enter_async_context(open_ground())
-        templates = _write_templates(ground.home / "templates")
-        simulator, provider = stack.enter_context(open_simulator(ground.home))
+        servers = await stack.enter_async_context(open_bench_servers())
+        templates = _write_templates(servers.home / "templates")
+        simulator, provider = stack.enter_context(open_simulator(servers.home))
         sides = []
         for kind in ("ballot", "question"):
-            url = await ground.new_database(f"about_a_{kind}")
+            url = await servers.new_database(f"about_a_{kind}")
             more = {"MUSTER_SMTP_URL": sink.url, "MUSTER_SMS_FROM": SMS_FROM, "MUSTER_TEMPLATES": str(templates)}
-            environment = ground.environment(url, {**provider, **more})
+            environment = servers.environment(url, {**provider, **more})
             runtime = await stack.enter_async_context(open_bench_runtime(environment))
             await add_people(url, 1, people)
-            sides.append(Side(kind, ground, environment, runtime, sink, simulator))
+            sides.append(Side(kind, servers, environment, runtime, sink, simulator))
         for turn in range(rounds):
             for side in sides if turn % 2 else reversed(sides):
                 await side.ask(turn, answers)
@@ -220,7 +227,7 @@ async def subjects(*, quick: bool = False) -> Report:
         [
             (
                 ("CPU µs", "ballot", "question", "ratio"),
-                [(one, ballot[one], question[one], ratios[one]) for one in COSTS],
+                [(cost, ballot[cost], question[cost], ratios[cost]) for cost in COSTS],
             )
         ],
     )

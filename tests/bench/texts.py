@@ -19,9 +19,9 @@ from messaging.channels.channel import OutboundText
 from messaging.channels.twilio.channel import RETRIES
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
-from tests.bench.ground import Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import python
 from tests.bench.report import RATE, Bar, Report, middle
+from tests.bench.servers import Sent, deliver, open_bench_runtime, open_bench_servers, open_workers, pause_senders
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 CONNECTIONS: Final = (32, 128)
@@ -36,24 +36,24 @@ async def sms(*, quick: bool = False) -> Report:
     texts, rounds = (1_500, 1) if quick else (6_000, 5)
     ours: dict[int, list[Sent]] = {}
     bare: dict[int, list[_Bare]] = {}
-    async with open_ground() as ground:
-        url = await ground.new_database("texts")
+    async with open_bench_servers() as servers:
+        url = await servers.new_database("texts")
         await add_people(url, 1, 2 * texts)  # half of them have a phone
         for turn, connections in product(range(rounds), CONNECTIONS):
             # a new simulator each time: the agenda of one that has taken many grows
-            with open_simulator(ground.home) as (process, provider):
-                environment = ground.environment(
+            with open_simulator(servers.home) as (process, provider):
+                environment = servers.environment(
                     url, {**provider, "MUSTER_SMS_FROM": SMS_FROM, "MUSTER_SMS_CONNECTIONS": str(connections)}
                 )
                 async with open_bench_runtime(environment) as runtime:
                     campaign_id = await make_campaign(runtime, f"texts-{turn}-{connections}", "sms")
                     await pause_senders(runtime)
                     step_id, _ = await launch_campaign(runtime, campaign_id)
-                    with open_workers(ground, environment, 1) as workers:
-                        run = await deliver(ground, runtime, step_id, workers, process)
+                    with open_workers(servers, environment, 1) as workers:
+                        run = await deliver(servers, runtime, step_id, workers, process)
                         ours.setdefault(connections, []).append(run)
                     forms = await _forms(runtime, step_id)
-            with open_simulator(ground.home) as (_, provider):
+            with open_simulator(servers.home) as (_, provider):
                 bare.setdefault(connections, []).append(await _post(provider, forms, connections))
     sent = {n: middle(runs) for n, runs in ours.items()}
     posted = {n: middle(runs) for n, runs in bare.items()}
@@ -63,8 +63,8 @@ async def sms(*, quick: bool = False) -> Report:
         {
             "texts a round": texts,
             "rounds, of which the median": rounds,
-            **{f"one worker, {n} connections, texts/s": one.rate for n, one in sent.items()},
-            **{f"bare aiohttp client, {n} connections, texts/s": one.rate for n, one in posted.items()},
+            **{f"one worker, {n} connections, texts/s": rate.rate for n, rate in sent.items()},
+            **{f"bare aiohttp client, {n} connections, texts/s": rate.rate for n, rate in posted.items()},
             f"one worker to a bare client, {CONNECTIONS[0]} connections": sent[CONNECTIONS[0]].rate / other.rate,
             "bare client, CPU µs a text": other.cpu,
             "worker, CPU µs a text": top.worker_cpu,

@@ -164,7 +164,7 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(site: Site,
             stops.append(stop)
         assert stops[0][1] == "Skip to the content"
         assert {"Pay ballot 2026", "Pause updates", "Sign out", "Have you posted your ballot?"} <= {
-            one[1] for one in stops
+            stop[1] for stop in stops
         }
         assert all(style == "solid" and width >= 2 for _, _, style, width in stops)
 

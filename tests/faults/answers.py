@@ -1,4 +1,4 @@
-"""The reckoning of answers: what counts in the database compared with what people did, by the sandbox's record."""
+"""The reconciliation of answers: what counts in the database compared with what people did, by the sandbox's record."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sandbox.demo.expected_answers import ExpectedAnswers
 from sandbox.demo.reconcile import Addressee, People
 from sandbox.record import Act
 from services.questions.questions import Question, get_question
-from tests.faults.reckoning import Finding
+from tests.faults.environment import Environment
+from tests.faults.reconciliation import Finding
 from tests.faults.servers import QUESTION
-from tests.faults.stage import Stage
 
 _MESSAGES: Final = """
 select m.message_id, m.person_id, c.subject_id from message m left join campaign c using (campaign_id)
@@ -45,13 +45,13 @@ class Heard:
     replies: int
 
 
-async def reckon_answers(stage: Stage, finding: Finding) -> None:
+async def reconcile_answers(environment: Environment, finding: Finding) -> None:
     """Hold the answers against the record; what differs is added to the finding."""
-    question, people, heard = await stage.ask(lambda db: _read(stage, db))
-    judge_answers(question, people, stage.outside.acts(), heard, finding)
+    question, people, heard = await environment.ask(lambda db: _read(environment, db))
+    compare_answers(question, people, environment.providers.acts(), heard, finding)
 
 
-def judge_answers(question: Question, people: People, acts: list[Act], heard: Heard, finding: Finding) -> None:
+def compare_answers(question: Question, people: People, acts: list[Act], heard: Heard, finding: Finding) -> None:
     """Every demand on answers.
 
     Whoever saw an error may have been heard or not: nothing is demanded of them, but that no text is read twice.
@@ -84,14 +84,14 @@ def _person(people: People, act: Act) -> int:
     return (people.by_token(act.token) if act.route == "link" else people.by_text[act.message]).person_id
 
 
-async def _read(stage: Stage, db: Connection) -> tuple[Question, People, Heard]:
+async def _read(environment: Environment, db: Connection) -> tuple[Question, People, Heard]:
     question = await get_question(db, QUESTION)
     people = await People.load(db)
     recipients = {
         row["message_id"]: Addressee(row["person_id"], row["subject_id"]) for row in await db.fetch(_MESSAGES)
     }
     # Twilio's ids of texts whose create was never answered may be known to Twilio alone
-    texts = {sid: recipients[key] for sid, key in stage.outside.texts().items() if key in recipients}
+    texts = {sid: recipients[key] for sid, key in environment.providers.texts().items() if key in recipients}
     heard = Heard(
         answers={row["person_id"]: row["answer"] for row in await db.fetch(_ANSWERS, question.question_id)},
         comments=Counter((row["person_id"], row["comment"]) for row in await db.fetch(_COMMENTS, question.question_id)),

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sandbox.postmaster import MailConditions
-from tests.faults.reckoning import Allowed
+from tests.faults.environment import WORKER, Environment
+from tests.faults.reconciliation import AllowedOutcomes
 from tests.faults.scale import Scale
 from tests.faults.servers import HOSTS
-from tests.faults.stage import WORKER, Stage
 
 ADDRESS = f"{HOSTS}.1"
 PROVIDERS = f"{HOSTS}.254"
@@ -27,7 +27,7 @@ _NAMES = (f"{_OURS}a", f"{_OURS}b")
 
 
 def missing() -> str:
-    """Why it cannot be played here; empty if it can."""
+    """Why it cannot be run here; empty if it can."""
     if shutil.which("ip") is None:
         return "there is no iproute2 here (the command ip)"
     if os.geteuid() != 0:
@@ -39,9 +39,9 @@ def missing() -> str:
     return ""
 
 
-def allowed(scale: Scale) -> Allowed:
+def allowed(scale: Scale) -> AllowedOutcomes:
     """What the host had on the wire when its network went: twice its connections."""
-    return Allowed(ambiguous={"email": 2 * scale.smtp_connections, "sms": 2 * scale.sms_connections})
+    return AllowedOutcomes(ambiguous={"email": 2 * scale.smtp_connections, "sms": 2 * scale.sms_connections})
 
 
 @contextmanager
@@ -65,29 +65,29 @@ def open_network() -> Iterator[None]:
         _take_down()
 
 
-async def cut_off(stage: Stage) -> None:
+async def cut_off(environment: Environment) -> None:
     """Two hosts send; one has no network for a while, and comes back."""
     for name in _NAMES:
-        stage.employ(await stage.start(*WORKER, before=("ip", "netns", "exec", name)))
-    await stage.until_taken(0.3)
+        environment.employ(await environment.start(*WORKER, before=("ip", "netns", "exec", name)))
+    await environment.until_taken(0.3)
     _ip("link", "set", f"{_NAMES[1]}0", "down")
-    await asyncio.sleep(stage.scale.cut_off)
+    await asyncio.sleep(environment.scale.cut_off)
     _ip("link", "set", f"{_NAMES[1]}0", "up")
-    stage.over()
+    environment.over()
 
 
-async def cut_off_from_postgres(stage: Stage) -> None:
+async def cut_off_from_postgres(environment: Environment) -> None:
     """Two hosts send; one has no way to the servers for a while, in which the relay is slow."""
     for name in _NAMES:
-        stage.employ(await stage.start(*WORKER, before=("ip", "netns", "exec", name)))
-    await stage.until_taken(0.3)
-    usual = MailConditions(latency=stage.scale.latency[0])
-    stage.outside.mail_weather(replace(usual, callout=5.0))
+        environment.employ(await environment.start(*WORKER, before=("ip", "netns", "exec", name)))
+    await environment.until_taken(0.3)
+    usual = MailConditions(latency=environment.scale.latency[0])
+    environment.providers.set_mail_conditions(replace(usual, callout=5.0))
     _ip("-n", _NAMES[1], "route", "add", "blackhole", f"{ADDRESS}/32")
-    await asyncio.sleep(stage.scale.cut_off)
+    await asyncio.sleep(environment.scale.cut_off)
     _ip("-n", _NAMES[1], "route", "delete", "blackhole", f"{ADDRESS}/32")
-    stage.outside.mail_weather(usual)
-    stage.over()
+    environment.providers.set_mail_conditions(usual)
+    environment.over()
 
 
 def _take_down(ours: str = _OURS) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.faults import FAULTS
-from tests.faults.reckoning import Finding
+from tests.faults.reconciliation import Finding
 from tests.faults.scale import Scale
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "delivery.md"
@@ -69,18 +69,19 @@ def _markdown(scale: Scale, findings: Sequence[Finding]) -> str:
         f"| {' | '.join(head)} |",
         f"| {' | '.join('---' if not place else '--:' for place in range(len(head)))} |",
     ]
-    for one in findings:
-        what = f"**{one.fault}**: {_WHAT[one.fault]}"
-        lines.append(f"| {' | '.join([what, *_cells(one)[1:]])} |")
+    for finding in findings:
+        what = f"**{finding.fault}**: {_WHAT[finding.fault]}"
+        lines.append(f"| {' | '.join([what, *_cells(finding)[1:]])} |")
     return "\n".join(lines)
 
 
-def _cells(one: Finding) -> tuple[str, ...]:
-    if one.not_run:
-        return (one.fault, "not run", *[""] * (len(_HEAD) - 2))
+def _cells(finding: Finding) -> tuple[str, ...]:
+    if finding.not_run:
+        return (finding.fault, "not run", *[""] * (len(_HEAD) - 2))
     return (
-        one.fault, f"{one.sent:,}", str(one.lost), str(one.doubled), str(one.ambiguous), str(one.again),
-        "" if one.late is None else str(one.late), _seconds(one.recovered), _seconds(one.done),
+        finding.fault, f"{finding.sent:,}", str(finding.lost), str(finding.doubled), str(finding.ambiguous),
+        str(finding.again), "" if finding.late is None else str(finding.late), _seconds(finding.recovered),
+        _seconds(finding.done),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The reckoning of answers finds what is lost, invented or doubled, and demands nothing of those who saw an error."""
+"""The reconciliation of answers finds what is lost, invented or doubled; whoever saw an error is left out of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sandbox.demo.reconcile import Addressee, People
 from sandbox.record import Act
 from services.questions.questions import Question, QuestionWords, options_of
 from services.questions.spec import load_question_spec
-from tests.faults.answers import Heard, judge_answers
-from tests.faults.reckoning import Finding
+from tests.faults.answers import Heard, compare_answers
+from tests.faults.reconciliation import Finding
 
 QUESTION = Question(
     1, "visit", "", {"en": QuestionWords("", "", "")}, options_of(load_question_spec(VISIT)), None,
@@ -42,7 +42,7 @@ ACTS = [
 
 def broken(heard: Heard, acts: list[Act] | None = None) -> list[str]:
     finding = Finding("test")
-    judge_answers(QUESTION, PEOPLE, ACTS if acts is None else acts, heard, finding)
+    compare_answers(QUESTION, PEOPLE, ACTS if acts is None else acts, heard, finding)
     return finding.broken
 
 

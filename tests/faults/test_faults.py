@@ -1,4 +1,4 @@
-"""Every fault, in little: nobody lost, nobody twice, nothing unexplained. `make faults` plays them at full size."""
+"""Every fault, in little: nobody lost, nobody twice, nothing unexplained. `make faults` runs them at full size."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.faults import FAULTS, Fault
-from tests.faults.run import play
+from tests.faults.run import run_fault
 from tests.faults.scale import SHORT
 from tests.faults.servers import Servers, open_servers
 
-PLAYED = [fault for fault in FAULTS if not fault.only_full]
+RUN_SHORT = [fault for fault in FAULTS if not fault.only_full]
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +21,9 @@ def servers() -> Iterator[Servers]:
         yield both
 
 
-@pytest.mark.parametrize("fault", PLAYED, ids=[fault.name.replace(" ", "-") for fault in PLAYED])
+@pytest.mark.parametrize("fault", RUN_SHORT, ids=[fault.name.replace(" ", "-") for fault in RUN_SHORT])
 async def test_no_fault_loses_or_doubles_a_message(servers: Servers, fault: Fault) -> None:
-    finding = await play(servers, SHORT, fault)
+    finding = await run_fault(servers, SHORT, fault)
     if finding.not_run:
         pytest.skip(finding.not_run)
     assert finding.broken == []

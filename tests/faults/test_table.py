@@ -1,4 +1,4 @@
-"""docs/delivery.md has the table of today's faults, and none that was broken or not played."""
+"""docs/delivery.md has the table of today's faults, and none that was broken or not run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def test_every_fault_is_in_the_docs_as_it_is_declared() -> None:
     assert [row.split("|")[1].strip() for row in ROWS] == [f"**{fault.name}**: {fault.what}" for fault in FAULTS]
 
 
-def test_nobody_was_lost_or_doubled() -> None:
+def test_the_table_in_the_docs_reports_no_loss() -> None:
+    assert ROWS
     for row in ROWS:
         _, sent, lost, doubled, *_ = [cell.strip() for cell in row.strip("|").split("|")]
         assert int(sent.replace(",", "")) > 4000, row

@@ -14,7 +14,7 @@ from campaigns.launch import launch
 from campaigns.variables import RESERVED
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.claim import StepChannel, claim
+from messaging.outbox.claim import DueQueue, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.states import State
 from muster.operator import operator
@@ -82,16 +82,16 @@ async def outcomes(runtime: Runtime, position: int = 1) -> dict[str, tuple[str, 
     """State and reason of everybody's message, and when it is due while it waits."""
     async with connected(runtime) as db:
         return {
-            one: (row["state"], row["reason"], row["not_before"] if row["state"] == "queued" else None)
-            for one, row in (await rows(db, position)).items()
+            member: (row["state"], row["reason"], row["not_before"] if row["state"] == "queued" else None)
+            for member, row in (await rows(db, position)).items()
         }
 
 
 async def claim_due(runtime: Runtime, db: Connection, step: asyncpg.Record) -> list[int]:
     """Claim the texts of a step that are due; returns their messages."""
-    queue = StepChannel(step["step_id"], "sms", 0, step["sms_sender_id"], None)
+    queue = DueQueue(step["step_id"], "sms", 0, step["sms_sender_id"], None)
     done = await claim(db, queue, limit=99, now=runtime.clock(), dispatcher_id=await dispatcher(db))
-    return [one.message_id for one in done.messages]
+    return [message.message_id for message in done.messages]
 
 
 async def send_due(runtime: Runtime, step_id: int) -> dict[int, str]:
@@ -99,17 +99,19 @@ async def send_due(runtime: Runtime, step_id: int) -> dict[int, str]:
     async with connected(runtime) as db:
         step = await db.fetchrow("select * from step where step_id = $1", step_id)
         assert step is not None
-        queue = StepChannel(step_id, "sms", 0, step["sms_sender_id"], None)
+        queue = DueQueue(step_id, "sms", 0, step["sms_sender_id"], None)
         now = runtime.clock()
         done = await claim(db, queue, limit=99, now=now, dispatcher_id=await dispatcher(db))
-        intents = [Intent(one.message_id, one.attempt, None, None) for one in done.messages]
+        intents = [Intent(message.message_id, message.attempt, None, None) for message in done.messages]
         sent = [
-            one
-            for one, state in (await record_outcomes(db, [], intents, source="worker", now=now)).items()
+            message_id
+            for message_id, state in (await record_outcomes(db, [], intents, source="worker", now=now)).items()
             if state == "sending"
         ]
         accepted = [
-            Outcome(one.message_id, one.attempt, State.ACCEPTED) for one in done.messages if one.message_id in sent
+            Outcome(message.message_id, message.attempt, State.ACCEPTED)
+            for message in done.messages
+            if message.message_id in sent
         ]
         await record_outcomes(db, accepted, [], source="worker", now=now)
         found = await db.fetch("select person_id, variables from message where message_id = any ($1)", sent)

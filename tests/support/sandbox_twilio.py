@@ -90,7 +90,7 @@ async def refusal(sdk: Sdk, **fields: Any) -> TwilioRestException:
     return caught.value
 
 
-def _basic(sandbox: Sandbox) -> str:
+def basic_auth(sandbox: Sandbox) -> str:
     config = sandbox.config.twilio
     return aiohttp.encode_basic_auth(config.account_sid, config.auth_token)
 

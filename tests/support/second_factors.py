@@ -8,11 +8,11 @@ from typing import Any
 
 from core.db import Connection
 from staff.passkeys import Site, authentication_options
-from staff.proofs import prove_by_code, sign_in_by_passkey
 from staff.second_factor import (
     add_passkey,
     passkey_options,
 )
+from staff.second_factor_check import prove_by_code, sign_in_by_passkey
 from staff.sessions import Device
 from tests.support.passkey_device import PasskeyDevice
 from tests.support.staff_accounts import NETWORK, SETTINGS, who

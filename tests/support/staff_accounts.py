@@ -14,7 +14,7 @@ from muster.operator import operator
 from staff.accounts import add_staff
 from staff.grants import give_grant
 from staff.second_factor import begin_app, confirm_app
-from staff.sessions import Device, Staff, admit
+from staff.sessions import Device, Staff, admit_session
 from staff.sign_in import make_sign_in_link, use_link
 from staff.totp import pending_secret
 
@@ -46,7 +46,7 @@ async def sign_in(db: Connection, email: str, *, now: datetime, browser: str = "
 
 async def who(db: Connection, token: str, *, now: datetime) -> Staff:
     """Who is signed in with a token."""
-    admission = await admit(db, token, now=now, opens_page=False)
+    admission = await admit_session(db, token, now=now, opens_page=False)
     assert admission is not None
     return admission.staff
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.access import Scope, Sight
+from core.access import ReadScope, Scope
 from core.db import Pool
 from people.scope import ScopedPools
 
-WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
+WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Organisation:
     worker: Pool
     pools: ScopedPools
     staff_all: Pool
-    leeds: Sight
-    york: Sight
+    leeds: ReadScope
+    york: ReadScope
 
 
-def of_unit(unit_id: int) -> Sight:
-    return Sight(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
+def of_unit(unit_id: int) -> ReadScope:
+    return ReadScope(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))

@@ -106,7 +106,7 @@ class Certificates:
         self._fetched[topic, where] += 1
 
 
-async def forget_certificates(db: Connection, *, now: datetime) -> None:
+async def delete_old_certificates(db: Connection, *, now: datetime) -> None:
     """Delete certificates that verified their first signature so long ago that Amazon has replaced them since."""
     await db.execute(SQL["delete_old"], now - KEPT_FOR)
 

@@ -17,8 +17,9 @@ from core.db import Connection
 from core.keyring import Keyring
 from messaging.outbox.bounces import discount_soft_bounces, note_soft_bounce
 from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass
-from messaging.states import Reason, State
+from messaging.states import State
 
 T = TypeVar("T", bound=datetime | None)
 EmailEventKind = Literal["taken", "deferred", "delivered", "bounced", "refused", "complained", "unsubscribed", "noted"]

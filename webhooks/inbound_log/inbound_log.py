@@ -28,7 +28,7 @@ from core.runtime import Runtime
 from core.sign_in_links import document_might_hold
 from people.people_lock import lock_people_shared
 from staff.quoted_links import document_without_links, raw_without_links, without_links
-from webhooks.late_arrivals import forget_late
+from webhooks.late_arrivals import empty_late_arrivals
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
@@ -359,7 +359,7 @@ async def _finish(runtime: Runtime, db: Connection, handler: ItemHandler, items:
         await handler(db, items)
         ids = [item.inbound_id for item in items]
         await db.execute(SQL["finish_items"], ids, runtime.clock())
-        await forget_late(db, ids)
+        await empty_late_arrivals(db, ids)
 
 
 async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Exception) -> None:
@@ -371,10 +371,10 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     )
     log.warning("an inbound item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:
-        await forget_late(db, [item.inbound_id])
+        await empty_late_arrivals(db, [item.inbound_id])
         await raise_alert(
             db,
-            key=f"inbox:{item.source}",
+            key=f"inbound:{item.source}",
             severity="warning",
             title=f"An inbound item ({item.source}) could not be processed and was set aside.",
             remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",

@@ -19,7 +19,7 @@ from people.people_lock import lock_people_shared
 from webhooks.members.page_views import new_nonce
 from webhooks.members.pages import respond_to_unknown_link
 from webhooks.members.recipient import LinkPage, Pressed, Recipient, find_recipient, press, view_page
-from webhooks.members.user_agents import classify, misfits
+from webhooks.members.user_agents import classify, inconsistencies
 
 RecipientAction = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
 """Callback that does something for the member of a link, in one transaction."""
@@ -86,7 +86,10 @@ class LinkAccess:
             signals: signs of a machine that are known already.
         """
         agent = classify(request.headers.get("User-Agent", ""))
-        seen = [*signals, *misfits(request.headers, secure=request.app[RUNTIME].settings.is_https, presses=False)]
+        seen = [
+            *signals,
+            *inconsistencies(request.headers, secure=request.app[RUNTIME].settings.is_https, presses=False),
+        ]
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":

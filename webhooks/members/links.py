@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.opt_outs import undo_opt_out
+from campaigns.replies.opt_outs import resume_by_link
 from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
@@ -25,7 +25,7 @@ from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage,
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
-from webhooks.members.user_agents import classify, misfits
+from webhooks.members.user_agents import classify, inconsistencies
 
 HONEYPOT_PATH: Final = "page"
 """Last path segment of the hidden link, and value of the hidden button."""
@@ -70,7 +70,7 @@ class Links:
         nonce, answer, words = form.get("nonce", ""), form.get("answer", ""), form.get("comment", "")
 
         async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
-            return await _Press(request, db, pressed, nonce, answer, words).take()
+            return await _Press(request, db, pressed, nonce, answer, words).handle()
 
         return await self._link_access.press(request, take, nonce=nonce, answer=answer)
 
@@ -105,18 +105,18 @@ class _Press:
         self._subject = press.recipient.subject
         self._presses = (*self._subject.presses, *self._subject.further_requests)
         self._used = press.used
-        self._around = press.nearby
+        self._nearby = press.nearby
         self._nonce = nonce
         self._pressed = pressed
         self._words = words.strip()
         self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
 
-    async def take(self) -> web.Response:
+    async def handle(self) -> web.Response:
         """Act on the press, or ask first whether a person pressed."""
         used = self._used
         if used is None:
-            return await self._again()
+            return await self._show_used_page()
         if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
             return await self._ask_again(signals)  # an answer stands until a person takes it back
         match self._pressed:
@@ -127,12 +127,12 @@ class _Press:
             case "comment" if self._subject.reads_answers:
                 return await self._comment(used)
             case _:
-                return await self._weigh(used)
+                return await self._accept_or_ask(used)
 
-    async def _weigh(self, used: AnsweredView) -> web.Response:
+    async def _accept_or_ask(self, used: AnsweredView) -> web.Response:
         """Accept an answer, or ask a second question if there are signs of a machine."""
         if self._pressed == "nothing":
-            return await self._nothing(used)
+            return await self._ignore(used)
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
         if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
@@ -142,13 +142,15 @@ class _Press:
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
     def _signals(self, used: AnsweredView) -> list[str]:
-        signals = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
-        signals += misfits(self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True)
+        signals = suspicions(used, self._nearby, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
+        signals += inconsistencies(
+            self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True
+        )
         return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
-    async def _again(self) -> web.Response:
+    async def _show_used_page(self) -> web.Response:
         """Show the current state if the page had been used or was too old; change nothing."""
-        recipient, nonce = await self._look()  # read again: another press at the same moment may have been quicker
+        recipient, nonce = await self._reload()  # read again: another press at the same moment may have been quicker
         if recipient.status is not None or recipient.stopped:
             return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
         return self._respond(recipient, self._subject.page(recipient, self._now, note="once_more"), nonce, status=409)
@@ -161,15 +163,15 @@ class _Press:
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
         if self._pressed in self._subject.presses and self._pressed not in self._subject.offered_presses(self._now):
             return await self._page(self._subject.page(self._recipient, self._now))
-        inbound_id = await self._keep({"confidence": confidence, "signals": list(signals)})
+        inbound_id = await self._store_press({"confidence": confidence, "signals": list(signals)})
         await answer_link(
             self._db, message_id=self._recipient.message_id, press=self._pressed, confidence=confidence,
             inbound_id=inbound_id, at=self._now,
         )  # fmt: skip
-        recipient, nonce = await self._look()
+        recipient, nonce = await self._reload()
         return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
 
-    async def _nothing(self, used: AnsweredView) -> web.Response:
+    async def _ignore(self, used: AnsweredView) -> web.Response:
         page = self._subject.page(self._recipient, self._now, note="said_nothing")
         return await self._page(page, signals=used.signals)
 
@@ -181,35 +183,35 @@ class _Press:
         happened.
         """
         if not self._words or self._subject.why_not_counted(self._now) is not None:
-            return await self._nothing(used)
-        inbound_id = await self._keep({})
+            return await self._ignore(used)
+        inbound_id = await self._store_press({})
         result = await comment_link(
             self._db, message_id=self._recipient.message_id, words=self._words, inbound_id=inbound_id, at=self._now
         )
         pressed = "stop" if result.reading == "opt_out" else self._pressed
-        recipient, nonce = await self._look()
+        recipient, nonce = await self._reload()
         return self._respond(recipient, self._subject.answered_page(recipient, self._now, pressed), nonce)
 
     async def _undo(self, pressed: str) -> web.Response:
-        await self._keep({})
+        await self._store_press({})
         undone = await _UNDOES[pressed](self._db, message_id=self._recipient.message_id, at=self._now)
-        recipient, nonce = await self._look()
+        recipient, nonce = await self._reload()
         note = _UNDONE[pressed] if undone else "said_nothing"
         return self._respond(recipient, self._subject.page(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
-        await self._keep({})
-        await undo_opt_out(self._db, message_id=self._recipient.message_id, source="link")
-        recipient, nonce = await self._look()
+        await self._store_press({})
+        await resume_by_link(self._db, message_id=self._recipient.message_id, source="link")
+        recipient, nonce = await self._reload()
         return self._respond(recipient, self._subject.page(recipient, self._now, note="undone_stop"), nonce)
 
-    async def _keep(self, more: dict[str, object]) -> int:
+    async def _store_press(self, more: dict[str, object]) -> int:
         payload = {"message_id": self._recipient.message_id, "answer": self._pressed, "agent": self._agent} | more
         return await store_press(
             self._db, self._recipient, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
         )
 
-    async def _look(self) -> tuple[Recipient, str]:
+    async def _reload(self) -> tuple[Recipient, str]:
         """Read the member's state after the change, in the same transaction, and record a new page view."""
         token = find_token(self._request.match_info["token"])
         assert token is not None

@@ -131,7 +131,7 @@ async def delete_old_views(db: Connection, *, now: datetime, page: int) -> None:
         now: the time.
         page: most rows in one statement.
     """
-    while await db.fetchval(SQL["forget_page"], now - VIEW_LASTS, page) == page:
+    while await db.fetchval(SQL["delete_page"], now - VIEW_LASTS, page) == page:
         pass
 
 
@@ -178,4 +178,4 @@ class PageViews:
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
         """Delete the page views of messages; return how many there were."""
-        return int((await db.execute(SQL["drop_views"], message_ids)).rpartition(" ")[2])
+        return int((await db.execute(SQL["delete_views"], message_ids)).rpartition(" ")[2])

@@ -9,7 +9,7 @@ set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, earlier;
 
--- name: forget_page
+-- name: delete_page
 -- Deletes a page of views too old to be answered, the oldest first. One view in which a browser opened a message's page
 -- stays, because reports count these until the message moves into the archive.
 with old as materialized (
@@ -31,6 +31,6 @@ select count(*) from old;
 select distinct message_id from page_view
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
 
--- name: drop_views
+-- name: delete_views
 -- Deletes page views of messages whose pages no longer exist.
 delete from page_view where message_id = any ($1::bigint[]);

@@ -19,8 +19,8 @@ from campaigns.preferences import (
     ContactPoint,
     PreferenceChange,
     change_preferences,
-    changes,
     contact_points_of,
+    preference_changes,
 )
 from core.db import Connection
 from core.http.rate_limit import RateLimit
@@ -31,7 +31,7 @@ from webhooks.members.page_views import AnsweredView, ViewStage, nonce_key, reco
 from webhooks.members.pages import Say, show, speak
 from webhooks.members.paths import LINK
 from webhooks.members.recipient import Pressed, Recipient, store_press
-from webhooks.members.user_agents import classify, misfits
+from webhooks.members.user_agents import classify, inconsistencies
 
 CONSENT_WORDING: Final = "everything"
 """Key, in `templates/words.toml`, of the words that a person who chooses marketing agrees to; recorded with the
@@ -70,7 +70,7 @@ class Preferences:
         nonce = form.get("nonce", "")
 
         async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
-            return await _Press(request, db, pressed, form).take()
+            return await _Press(request, db, pressed, form).handle()
 
         return await self._link_access.press(request, take, nonce=nonce, answer=form.get("answer", ""))
 
@@ -130,18 +130,18 @@ class _Press:
         self._db = db
         self._recipient = press.recipient
         self._used = press.used
-        self._around = press.nearby
+        self._nearby = press.nearby
         self._form = form
         self._pressed = form.get("answer", "")
         self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
 
-    async def take(self) -> web.Response:
+    async def handle(self) -> web.Response:
         """Act on the press, or ask for confirmation first."""
         used, contact_points = self._used, await contact_points_of(self._db, self._recipient.message_id)
         if used is None:
             return await self._again(contact_points, "once_more", status=409)
-        wished = changes(contact_points, self._wanted(used, contact_points))
+        wished = preference_changes(contact_points, self._wanted(used, contact_points))
         if used.stage == 2 and self._pressed != "yes":
             return await self._again(contact_points, "said_nothing")
         if not wished:
@@ -166,8 +166,10 @@ class _Press:
         return {}
 
     def _signals(self, used: AnsweredView) -> list[str]:
-        seen = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
-        seen += misfits(self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True)
+        seen = suspicions(used, self._nearby, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
+        seen += inconsistencies(
+            self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True
+        )
         return [signal for signal in seen if signal not in HARMLESS]
 
     async def _again(self, contact_points: list[ContactPoint], note: str, *, status: int = 200) -> web.Response:

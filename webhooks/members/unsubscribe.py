@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from multidict import MultiDict
 
-from campaigns.replies.opt_outs import opt_out, undo_opt_out
+from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.subjects.page import AnswerButton, MemberPage, second_question, stopped_note
 from core.db import Connection
 from core.http.rate_limit import RateLimit
@@ -121,7 +121,7 @@ async def _resume(request: web.Request, db: Connection, recipient: Recipient, no
         return respond(request, recipient, second_question(UNDO, (), ()), nonce=nonce)
     payload = {"message_id": recipient.message_id, "undo": True}
     await store_press(db, recipient, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
-    await undo_opt_out(db, message_id=recipient.message_id, source="unsubscribe")
+    await resume_by_link(db, message_id=recipient.message_id, source="unsubscribe")
     return respond(request, recipient, MemberPage(heading="undone_stop"), nonce=new_nonce())
 
 

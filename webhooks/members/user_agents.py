@@ -46,9 +46,9 @@ _HANDHELD: Final = re.compile(r"android|iphone|ipad|mobile|phone|tablet|nokia|sy
 """Telephones and tablets. They are not looked up in the public list of robots, which counts the builds of common
 telephones, Facebook's own browser and the names of some models as robots."""
 
-_TELLS: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
-"""Browsers that send Fetch Metadata with each request, from version `_TELLS_FROM` on."""
-_TELLS_FROM: Final = 90
+_SENDS_FETCH_METADATA: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
+"""Browsers that send Fetch Metadata with each request, from version `_FETCH_METADATA_FROM` on."""
+_FETCH_METADATA_FROM: Final = 90
 
 
 @lru_cache(maxsize=1024)
@@ -70,7 +70,7 @@ def classify(agent: str) -> Agent:
     return "scanner" if not _HANDHELD.search(agent) and is_crawler(agent) else "browser"
 
 
-def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[str]:
+def inconsistencies(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[str]:
     """List the ways in which a request does not look like one of a person's browser.
 
     Args:
@@ -86,13 +86,13 @@ def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[
     agent = headers.get("User-Agent", "")[:500]
     if classify(agent) != "browser":
         return []
-    sign = _TELLS.search(agent)
-    tells = sign is not None and int(sign["version"][:6]) >= _TELLS_FROM
+    sign = _SENDS_FETCH_METADATA.search(agent)
+    sends_metadata = sign is not None and int(sign["version"][:6]) >= _FETCH_METADATA_FROM
     mode = headers.get("Sec-Fetch-Mode", "")
     seen = {
         "pretends": not headers.get("Accept-Language")
         or "headless" in headers.get("Sec-CH-UA", "").lower()
-        or (secure and tells and not mode),
-        "scripted": presses and tells and mode == "navigate" and headers.get("Sec-Fetch-User") != "?1",
+        or (secure and sends_metadata and not mode),
+        "scripted": presses and sends_metadata and mode == "navigate" and headers.get("Sec-Fetch-User") != "?1",
     }
     return [name for name, here in seen.items() if here]

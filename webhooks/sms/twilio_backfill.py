@@ -55,7 +55,7 @@ async def backfill(runtime: Runtime) -> int:
         return 0
     client = open_client(settings, runtime.http)
     senders = {row["address"] for row in await runtime.pool.fetch(SQL["list_senders"])} | {settings.sms_from}
-    remembered = now - timedelta(days=settings.keep_inbox) + LOG_MARGIN
+    remembered = now - timedelta(days=settings.keep_inbound) + LOG_MARGIN
     if through < remembered:
         log.warning("older texts are not fetched again; they may have been processed", since=through, before=remembered)
     intake, stored, start = Intake(), 0, max(through - MAX_LIST_DELAY, remembered)

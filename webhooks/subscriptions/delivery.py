@@ -33,7 +33,7 @@ from core.settings import Settings
 from core.sign_in_links import mask_credentials
 from webhooks.subscriptions.event_log import newest_position
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
-from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
+from webhooks.subscriptions.payload import WebhookEvent, bodies, sign_payload
 from webhooks.subscriptions.subscriptions import alert_key
 from webhooks.subscriptions.webhook_secrets import decrypt
 
@@ -190,7 +190,9 @@ class WebhookDelivery:
         """Send one event; return whether the next one may go."""
         at = self.runtime.clock()
         event_id, attempt = webhook_id(event.seq), delivery.attempts + 1
-        reply = await self.outbound_http.send("POST", delivery.url, body, sign(delivery.secrets, event_id, at, body))
+        reply = await self.outbound_http.send(
+            "POST", delivery.url, body, sign_payload(delivery.secrets, event_id, at, body)
+        )
         answer = mask_credentials(reply.text)
         tried = (
             delivery.subscription_id,

@@ -16,7 +16,7 @@ from typing import Final
 
 from ballots import feed
 from core.db import Connection, load_queries
-from core.db.high_water_mark import ends, find_high_water_mark
+from core.db.high_water_mark import find_high_water_mark, high_water_marks
 from core.runtime import Runtime
 from webhooks.subscriptions.event_sources import CLAIM_TABLE, SOURCES, FoundEvent, last_change, read, wanted_sources
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
@@ -52,7 +52,7 @@ class EventLog:
             if not types:
                 return False
             if wanted_sources(types) & {CLAIM_TABLE}:
-                await feed.number(db)
+                await feed.number_claims(db)
             async with db.transaction():
                 if not await db.fetchval(SQL["try_lock"]):
                     return False
@@ -88,7 +88,7 @@ async def open_for_new_subscription(runtime: Runtime, types: Collection[str]) ->
         The connection, and the number of the last event: the new subscription's cursor.
     """
     async with runtime.pool.acquire() as db:
-        await feed.number(db)  # earlier claims are not news
+        await feed.number_claims(db)  # earlier claims are not news
         async with db.transaction():
             await db.execute(SQL["lock"])
             known = await wanted_types(db)
@@ -133,7 +133,7 @@ async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
     wanted_tables = {table: column for table, column in _TABLES_BY_ID.items() if table in wanted}
     heads = await find_high_water_mark(db, wanted_tables) if wanted_tables else {}
     other_tables = {table: column for table, column in _TABLES_BY_ID.items() if table not in wanted}
-    return {**(heads or {}), **await ends(db, other_tables), CLAIM_TABLE: await last_change(db)}
+    return {**(heads or {}), **await high_water_marks(db, other_tables), CLAIM_TABLE: await last_change(db)}
 
 
 async def _add(db: Connection, events: list[FoundEvent]) -> None:

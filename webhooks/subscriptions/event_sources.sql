@@ -15,7 +15,7 @@ order by e.event_id;
 -- Claims, in the order of the turnout feed, with each member's current status.
 select
   t.seq as place, c.at, b.name as ballot, t.seq as change, c.claim_id, c.person_id, p.external_id as member_id, c.kind,
-  c.source, c.confidence, c.message_id, c.retracts, s.kind as standing
+  c.source, c.confidence, c.message_id, c.retracts, s.kind as status
 from turnout_change t
 join claim c using (claim_id)
 join ballot b on b.ballot_id = c.ballot_id

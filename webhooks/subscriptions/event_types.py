@@ -52,7 +52,7 @@ class ClaimData(Payload):
     confidence: float = Field(description="The confidence in it, above 0 and up to 1.")
     message_id: int | None = Field(description="The message it answers.")
     retracts: int | None = Field(description="The claim it retracts.")
-    standing: str | None = Field(
+    status: str | None = Field(
         description="The member's status when the event was recorded; null if no claim is valid."
     )
 

@@ -65,7 +65,7 @@ async def bodies(db: Connection, events: Sequence[WebhookEvent], include: Collec
     ]
 
 
-def sign(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes) -> dict[str, str]:
+def sign_payload(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes) -> dict[str, str]:
     """Build the headers of a request.
 
     Args:

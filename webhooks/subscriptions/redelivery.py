@@ -11,7 +11,7 @@ from core.http.outbound_http import OutboundHttp, OutboundReply
 from core.runtime import Runtime
 from webhooks.subscriptions.delivery import DeliveryState, delivery_state_of
 from webhooks.subscriptions.event_types import webhook_id, write
-from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
+from webhooks.subscriptions.payload import WebhookEvent, bodies, sign_payload
 from webhooks.subscriptions.subscriptions import get_subscription
 
 SQL: Final = load_queries(__file__)
@@ -71,7 +71,7 @@ async def _send(
     body: bytes,
 ) -> OutboundReply:
     at, event_id = runtime.clock(), what[1]
-    reply = await outbound_http.send("POST", state.url, body, sign(state.secrets, event_id, at, body))
+    reply = await outbound_http.send("POST", state.url, body, sign_payload(state.secrets, event_id, at, body))
     await runtime.pool.execute(
         SQL["insert_delivery"], state.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
     )

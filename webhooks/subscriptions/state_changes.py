@@ -64,7 +64,7 @@ def _changes(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -
 
 async def _alerts(db: Connection) -> list[FoundEvent]:
     raised = [row["id"] for row in await db.fetch(SQL["report_new_alerts"])]
-    ended = [row["id"] for row in await db.fetch(SQL["forget_ended_alerts"])]
+    ended = [row["id"] for row in await db.fetch(SQL["delete_ended_alerts"])]
     return [
         *[
             FoundEvent("alert.raised", row["first_at"], _alert(row))

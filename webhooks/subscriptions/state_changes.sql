@@ -21,7 +21,7 @@ select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
 on conflict do nothing
 returning id;
 
--- name: forget_ended_alerts
+-- name: delete_ended_alerts
 -- Reported alerts that have been resolved since.
 delete from reported_status t using alert a
 where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null

@@ -256,7 +256,7 @@ async def remove(db: Connection, name: str, *, actor: Actor) -> None:
         NotFound: there is none of that name.
     """
     async with db.transaction():
-        removed = await db.fetchval(SQL["remove_subscription"], name)
+        removed = await db.fetchval(SQL["delete_subscription"], name)
         if removed is None:
             raise await _nobody(db, name)
         await resolve_alert(db, alert_key(removed))

@@ -57,7 +57,7 @@ set cursor = $2, attempts = 0, failing_since = null, next_try_at = $3, lease = n
 where name = $1
 returning subscription_id;
 
--- name: remove_subscription
+-- name: delete_subscription
 -- Deletes a subscription.
 delete from webhook_subscription where name = $1 returning subscription_id;
 

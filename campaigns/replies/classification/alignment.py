@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from campaigns.replies.classification.plain import make_bare
+from core.folding import fold
 
 MIN_SEED_WORDS: Final = 4
 """Fewest words in a row that may begin a run."""
@@ -74,9 +74,9 @@ class Words:
 
     def __init__(self, text: str, most: int | None = None) -> None:
         self.text = text
-        self.words = [
-            Word(make_bare(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]
-        ][:most]
+        self.words = [Word(fold(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]][
+            :most
+        ]
         self.plain = [word.word for word in self.words]
 
     def __len__(self) -> int:

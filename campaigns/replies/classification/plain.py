@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from core.folding import fold
+
 MAX_LENGTH: Final = 4000
 """Most characters read: longer than any text message, and enough to tell what an email wants."""
 MAX_WORD_LENGTH: Final = 30
@@ -133,16 +135,8 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     return Plain(plain, _names(written) | frozenset(greeted) | frozenset(signed), greeted, " ".join(signed))
 
 
-def make_bare(words: str) -> str:
-    """Normalise words for comparison: lower case, no accents."""
-    if words.isascii():
-        return words.lower()
-    apart = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
-
-
 def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
-    return [spellings.get(word, word[:MAX_WORD_LENGTH]) for word in _WORDS.findall(make_bare(clause))]
+    return [spellings.get(word, word[:MAX_WORD_LENGTH]) for word in _WORDS.findall(fold(clause))]
 
 
 def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
@@ -150,7 +144,7 @@ def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
     words = clauses[-1].split() if clauses else []
     while words and not _NAMED.search(words[-1]):
         words.pop()
-    bare = [make_bare(word) for word in words]
+    bare = [fold(word) for word in words]
     name = first = max((at + 1 for at, word in enumerate(bare) if word in _FAREWELLS), default=0)
     while first and bare[first - 1] in _FAREWELLS:
         first -= 1
@@ -175,9 +169,9 @@ def _is_name(words: Sequence[str]) -> bool:
 def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return the words after "Hello" in a clause of its own, if they name somebody and more text follows."""
     filled = [words for words in clauses if words]
-    if len(filled) < 2 or make_bare(filled[0][0]) not in _GREETINGS or not 1 < len(filled[0]) <= MAX_NAME_LENGTH:
+    if len(filled) < 2 or fold(filled[0][0]) not in _GREETINGS or not 1 < len(filled[0]) <= MAX_NAME_LENGTH:
         return ()
-    bare = [make_bare(word) for word in filled[0][1:]]
+    bare = [fold(word) for word in filled[0][1:]]
     fits = all(word[0].isupper() or plain in _ADDRESSED for word, plain in zip(filled[0][1:], bare, strict=True))
     return tuple(bare) if fits else ()
 
@@ -196,6 +190,6 @@ def _names_below_farewells(clauses: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the words of names with more text below them: "Kind regards", "Ann Lee", and then a postscript."""
     filled = [words for words in clauses if words]
     for above, words in pairwise(filled):
-        is_farewell = all(make_bare(word) in _FAREWELLS for word in above)
+        is_farewell = all(fold(word) in _FAREWELLS for word in above)
         if is_farewell and len(words) <= MAX_NAME_LENGTH and all(word[0].isupper() for word in words):
             yield from words

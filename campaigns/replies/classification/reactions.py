@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from campaigns.replies.classification.plain import make_bare
+from core.folding import fold
 
 WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
 MAX_WORDS_AROUND: Final = 10
@@ -83,7 +83,7 @@ def find_reaction(text: str) -> Reaction | None:
     if repeated is None or len(_WORD.findall(repeated[0])) == 0:
         return None
     around = f"{text[: repeated.start()]} {text[repeated.end() :]}"
-    beside = [make_bare(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
+    beside = [fold(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
     if len(beside) > MAX_WORDS_AROUND or "?" in around:
         return None
     done = [any(verb in word for verb in words.joined) or word in words.verbs for word in beside]
@@ -100,7 +100,7 @@ def _has_picture(text: str) -> bool:
 @cache
 def _load() -> _Words:
     data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
-    verbs, beside = (frozenset(make_bare(word) for word in data[key].split()) for key in ("verbs", "beside"))
+    verbs, beside = (frozenset(fold(word) for word in data[key].split()) for key in ("verbs", "beside"))
     joined = frozenset(word for word in verbs if _JOINED.match(word))
     return _Words(
         verbs, joined, beside, re.compile("|".join(f"(?:{pattern})" for pattern in data["whole"]), re.IGNORECASE)

@@ -33,7 +33,7 @@ from messaging.channels.smtp.provider_headers import reference_header
 from messaging.channels.smtp.smtp_connection import CLOSING_CODE, SmtpConnection
 from messaging.channels.smtp.smtp_transport import connect, read_smtp_url, trusted
 from messaging.content.mime import ascii_domain, seven_bit
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 EMAIL_TIMEOUT: Final = 60.0
 """Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs sends nothing."""
@@ -94,7 +94,7 @@ class SmtpChannel:
             mail = replace(mail, content=self._header(outbound.envelope) + outbound.content)
         if self._signer is not None:
             mail = replace(mail, content=self._signer.sign(seven_bit(mail.content)))
-        recipient = _path(outbound.to)
+        recipient = envelope_path(outbound.to)
         if recipient is None:
             return Refused(Reason.RECIPIENT_REFUSED, reply="The address has characters SMTP cannot carry.")
         session = await self._take()
@@ -196,7 +196,7 @@ async def _transfer(session: _Session, recipient: bytes, mail: OutboundEmail) ->
     if not mail.still_ours():  # the replies may have taken a minute, or this process may have been suspended
         connection.close()
         return Withheld()
-    connection.send_text(_stuffed(content))
+    connection.send_text(dot_stuffed(content))
     session.phase = SmtpPhase.BODY
     ((code, words),) = await connection.read_replies()
     if code // 100 == 2:
@@ -282,7 +282,7 @@ async def _hang_up(connection: SmtpConnection) -> None:
     connection.close()
 
 
-def _stuffed(content: bytes) -> bytes:
+def dot_stuffed(content: bytes) -> bytes:
     """Return the content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot.
 
     Every line end in the content, even a bare CR or LF, becomes CRLF, so that no server can take anything inside for
@@ -296,7 +296,7 @@ def _stuffed(content: bytes) -> bytes:
     return content + b"\r\n.\r\n"
 
 
-def _path(address: str) -> bytes | None:
+def envelope_path(address: str) -> bytes | None:
     """Return an address as RCPT TO takes it, in UTF-8; None if SMTP cannot carry it."""
     try:
         path = ascii_domain(address).encode()

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from messaging.channels.channel import Refused, Retry
+from messaging.reasons import OUR_FAULT, Reason
 from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
-from messaging.states import OUR_FAULT, Reason
 
 _MAX_LENGTH: Final = 200
 

@@ -16,7 +16,7 @@ from core.http.http_answers import describe_failure
 from messaging.channels.channel import Refused, Retry
 from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_connection import SmtpConnection
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds opening a connection may take."""

@@ -37,7 +37,7 @@ from messaging.channels.twilio.client import (
     open_client,
 )
 from messaging.channels.twilio.codes import meaning_of
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 RETRIES: Final = "#rc=5&rp=all"
 """Fragment of the callback URL that makes Twilio repeat a callback after a 5xx; it is neither sent nor signed.

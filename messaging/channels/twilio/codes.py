@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from messaging.channels.channel import (
 )
 from messaging.channels.guarded_body import GuardedBody
 from messaging.channels.vonage.codes import code_of, reason_of
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 BASE_URL: Final = "https://api.nexmo.com"
 VONAGE_TIMEOUT: Final = 30.0

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 CODES: Final[Mapping[str, Reason]] = MappingProxyType(
     {

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import asyncpg
 import orjson
 import pytest
 from aiohttp import ClientResponse, web
@@ -20,7 +21,7 @@ from pyarrow import parquet
 
 from api.keys import list_keys, make_key, revoke_key
 from api.openapi import document
-from api.turnout.long_poll import LongPoll
+from ballots import feed
 from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from core.db import Connection
@@ -80,7 +81,7 @@ async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connec
     first = await (await client.get(f"{CHANGES}?limit=3")).json()
     assert [change["claim_id"] for change in first["changes"]] == claims
     assert first["more"] is True
-    assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "standing": "voted"}.items()
+    assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "status": "voted"}.items()
     assert "recorder" not in first["changes"][0]
     rest = await (await client.get(f"{CHANGES}?after={first['cursor']}")).json()
     assert [(change["kind"], change["retracts"]) for change in rest["changes"]] == [("retracted", claims[0])]
@@ -90,9 +91,35 @@ async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connec
     Draft202012Validator({**schemas["Changes"], "components": {"schemas": schemas}}).validate(first)
 
 
-async def test_a_request_can_wait_for_a_change(client: Client, db: Connection, people: list[int]) -> None:
+def note_looks(monkeypatch: pytest.MonkeyPatch, *, failing: int = 0) -> list[Connection]:
+    """Note each look at the feed, and fail at one of them; the first is the request's own, the others wait for it."""
+    looks: list[Connection] = []
+    number_claims = feed.number_claims
+
+    async def look(db: Connection) -> None:
+        looks.append(db)
+        if len(looks) == failing:
+            raise asyncpg.PostgresConnectionError("the server is away")
+        await number_claims(db)
+
+    monkeypatch.setattr(feed, "number_claims", look)
+    return looks
+
+
+async def until_waiting(looks: list[Connection]) -> None:
+    async def has_looked() -> bool:
+        return len(looks) > 1
+
+    await until(has_looked)
+
+
+async def test_a_request_can_wait_for_a_change(
+    client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = note_looks(monkeypatch)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
-    await asyncio.sleep(0)
+    await until_waiting(looks)
+    assert not waiting.done(), "there is no change yet"
     await say(db, people[0])
     async with asyncio.timeout(20):
         assert len((await (await waiting).json())["changes"]) == 1
@@ -103,19 +130,10 @@ async def test_a_request_can_wait_for_a_change(client: Client, db: Connection, p
 async def test_a_waiting_request_is_answered_after_a_failed_look(
     client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[object] = []
-    look = LongPoll._ends
-
-    async def stumble(long_poll: LongPoll, ballots: list[int]) -> dict[int, int]:
-        looks.append(ballots)
-        return {1 // 0: 0} if len(looks) == 1 else await look(long_poll, ballots)
-
-    monkeypatch.setattr(LongPoll, "_ends", stumble)
+    looks = note_looks(monkeypatch, failing=2)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
-    await asyncio.sleep(0)
+    await until_waiting(looks)
     async with asyncio.timeout(20):
-        while not looks:  # noqa: ASYNC110  # the server looks in a task of its own
-            await asyncio.sleep(0.02)
         await say(db, people[0])
         assert len((await (await waiting).json())["changes"]) == 1
 
@@ -166,16 +184,16 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
         cursor = int(answer.headers["Muster-Cursor"])
         rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
     assert len(rows) == 7
-    assert {name: rows[0][name] for name in ("member_id", "unit", "elector", "standing", "source", "confidence")} == {
-        "member_id": "M0", "unit": "North / Leeds", "elector": "yes", "standing": "voted", "source": "link",
+    assert {name: rows[0][name] for name in ("member_id", "unit", "elector", "status", "source", "confidence")} == {
+        "member_id": "M0", "unit": "North / Leeds", "elector": "yes", "status": "voted", "source": "link",
         "confidence": "0.9",
     }  # fmt: skip
-    assert (rows[2]["standing"], rows[6]["member_id"], rows[6]["elector"]) == ("", "'=M9", "no")
+    assert (rows[2]["status"], rows[6]["member_id"], rows[6]["elector"]) == ("", "'=M9", "no")
     assert (await (await client.get(f"{CHANGES}?after={cursor}")).json())["changes"] == []
     async with client.get(f"{SNAPSHOT}?format=parquet") as answer:
         table = parquet.read_table(io.BytesIO(await answer.read())).to_pylist()
     assert [row["member_id"] for row in table][-1] == "=M9"
-    assert [row["standing"] for row in table[:3]] == ["voted", "will_vote", None]
+    assert [row["status"] for row in table[:3]] == ["voted", "will_vote", None]
     assert datetime.fromisoformat(rows[0]["at"]) == table[0]["at"]
     taken = await db.fetch("select actor, subject from audit_shown where action = 'turnout.exported'")
     assert [tuple(row) for row in taken] == [("crm", "ballot pay-2026")] * 2
@@ -184,7 +202,7 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
 async def test_the_feed_followed_live_agrees_with_the_snapshot(
     client: Client, db: Connection, people: list[int]
 ) -> None:
-    standings: dict[str, str | None] = {}
+    statuses: dict[str, str | None] = {}
 
     async def follow() -> None:
         after = 0
@@ -192,7 +210,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 body = await answer.json()
             after = body["cursor"]
-            standings.update({change["member_id"]: change["standing"] for change in body["changes"]})
+            statuses.update({change["member_id"]: change["status"] for change in body["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -204,10 +222,10 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
         await retract_claim(db, claim, recorder="member", source="link")
     async with client.get(SNAPSHOT) as answer:
         rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
-    wanted = {row["member_id"]: row["standing"] or None for row in rows}
+    wanted = {row["member_id"]: row["status"] or None for row in rows}
 
     async def same() -> bool:
-        return {member: standings.get(member) for member in wanted} == wanted
+        return {member: statuses.get(member) for member in wanted} == wanted
 
     await until(same)
     following.cancel()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ballots.ballots import enrol
 from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim, strength
-from ballots.counts import compact, recount, totals
+from ballots.counts import compact_turnout, find_differences, totals
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from tests.support.electorate import add_ballot, add_person, add_unit, claim_status
@@ -136,7 +136,7 @@ async def test_a_member_outside_the_electorate_counts_once_enrolled(db: Connecti
 
     counts = await totals(db, ballot)
     assert (counts["electorate"], counts["voted"]) == (2, 1)
-    assert await recount(db, ballot) == []
+    assert await find_differences(db, ballot) == []
 
 
 async def test_unknown_ballots_people_and_claims_are_refused(db: Connection) -> None:
@@ -172,7 +172,7 @@ async def test_many_claims_at_once_about_one_member_count_once(pool: Pool) -> No
     await asyncio.gather(*(retract(claim) for claim in [*claims, *claims]))
     async with pool.acquire() as db:
         assert (await totals(db, ballot))["voted"] == 0
-        assert await recount(db, ballot) == []
+        assert await find_differences(db, ballot) == []
 
 
 async def test_enrolling_while_claims_arrive_counts_everybody(pool: Pool) -> None:
@@ -193,7 +193,7 @@ async def test_enrolling_while_claims_arrive_counts_everybody(pool: Pool) -> Non
     async with pool.acquire() as db:
         counts = await totals(db, ballot)
         assert (counts["electorate"], counts["voted"]) == (40, 40)
-        assert await recount(db, ballot) == []
+        assert await find_differences(db, ballot) == []
 
 
 def test_every_kind_and_source_has_a_strength() -> None:
@@ -242,14 +242,14 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
             await retract_claim(db, claim_id, recorder="staff", source="rep")
             retracted.add(claim_id)
         if place == compact_at:
-            await compact(db)
+            await compact_turnout(db)
 
-    assert await recount(db, ballot) == []
+    assert await find_differences(db, ballot) == []
     expected = dict.fromkeys(ClaimKind, 0)
     for who in range(3):
         held = [claim for claim in claims if claim[1] == who and claim[0] not in retracted]
         if held:
-            expected[max(held, key=lambda one: (strength(one[2], one[3]), one[0]))[2]] += 1
+            expected[max(held, key=lambda claim: (strength(claim[2], claim[3]), claim[0]))[2]] += 1
     counts = await totals(db, ballot)
     assert {kind: counts[kind] for kind in ClaimKind} == expected
     assert counts["electorate"] == electorate

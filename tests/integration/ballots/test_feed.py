@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
-from ballots.feed import changes, follow, last
+from ballots.feed import follow, last_position, read_changes
 from core.db import Connection, Pool
 from core.runtime import Runtime
 from tests.support.electorate import add_ballot, add_person, add_unit
@@ -30,13 +30,13 @@ async def test_a_change_holds_the_claim_and_the_members_status(db: Connection) -
     claim = await _vote(db, ballot, person)
     retraction = await retract_claim(db, claim, recorder="member", source="link")
 
-    voted, taken_back = await changes(db, ballot, 0)
+    voted, taken_back = await read_changes(db, ballot, 0)
 
     assert (voted.claim_id, voted.kind, voted.member_id, voted.source) == (claim, "voted", "M0", "link")
     assert (taken_back.claim_id, taken_back.retracts, taken_back.status) == (retraction, claim, None)
-    assert await changes(db, ballot, taken_back.seq) == []
-    assert await last(db) == taken_back.seq
-    assert [change.seq for change in await changes(db, ballot, 0, limit=1)] == [voted.seq]
+    assert await read_changes(db, ballot, taken_back.seq) == []
+    assert await last_position(db) == taken_back.seq
+    assert [change.seq for change in await read_changes(db, ballot, 0, limit=1)] == [voted.seq]
 
 
 async def test_a_claim_committed_late_comes_after_those_already_read(pool: Pool) -> None:
@@ -47,12 +47,12 @@ async def test_a_claim_committed_late_comes_after_those_already_read(pool: Pool)
         await _vote(slow, ballot, first)  # the lowest id, not yet committed
         await _vote(quick, ballot, second)
 
-        seen = await changes(reader, ballot, 0)
+        seen = await read_changes(reader, ballot, 0)
         assert [change.person_id for change in seen] == [second]
 
         await _vote(quick, ballot, third)
         await late.commit()
-        after = await changes(reader, ballot, seen[-1].seq)
+        after = await read_changes(reader, ballot, seen[-1].seq)
         assert sorted(change.person_id for change in after) == sorted([first, third])
 
 
@@ -60,8 +60,8 @@ async def test_the_feed_shows_its_own_ballot_only(db: Connection) -> None:
     ballot, [person] = await _people(db, 1)
     other = await add_ballot(db, "other")
     await _vote(db, other, person)
-    assert await changes(db, ballot, 0) == []
-    assert len(await changes(db, other, 0)) == 1
+    assert await read_changes(db, ballot, 0) == []
+    assert len(await read_changes(db, other, 0)) == 1
 
 
 async def test_readers_and_claims_at_once_miss_nothing_and_repeat_nothing(pool: Pool, runtime: Runtime) -> None:

@@ -7,7 +7,15 @@ import pytest
 
 from ballots.ballots import enrol
 from ballots.claims import record_claim
-from ballots.counts import Difference, compact, recount, refresh, refresh_due, totals, unit_counts
+from ballots.counts import (
+    Difference,
+    compact_turnout,
+    find_differences,
+    refresh_due,
+    refresh_reach,
+    totals,
+    unit_counts,
+)
 from ballots.score import score
 from core.db import Connection
 from core.errors import NotFound
@@ -55,7 +63,7 @@ async def test_a_member_who_moves_is_counted_where_they_are(db: Connection) -> N
     await enrol(db, ballot)
 
     assert [(row.name, row.measures["voted"]) for row in await unit_counts(db, ballot, "branch")] == [("York", 1)]
-    assert await recount(db, ballot) == []
+    assert await find_differences(db, ballot) == []
 
 
 async def test_a_recount_finds_what_is_off_and_compacting_changes_nothing(db: Connection) -> None:
@@ -67,13 +75,13 @@ async def test_a_recount_finds_what_is_off_and_compacting_changes_nothing(db: Co
         await _vote(db, ballot, person)
     before = await totals(db, ballot)
 
-    assert await compact(db) == 5
+    assert await compact_turnout(db) == 5
     assert await totals(db, ballot) == before
     assert await db.fetchval("select count(*) from count_change") == 2, "electorate and voted"
-    assert await compact(db) == 0
+    assert await compact_turnout(db) == 0
 
     await db.execute("update count_change set n = n + 3 where measure = 'voted'")
-    assert await recount(db, ballot) == [Difference(unit, "voted", 8, 5)]
+    assert await find_differences(db, ballot) == [Difference(unit, "voted", 8, 5)]
 
 
 async def test_reach_follows_addresses_suppressions_and_messages(db: Connection) -> None:
@@ -84,18 +92,18 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     ballot = await add_ballot(db, opens=NOW - timedelta(days=4000), closes=NOW + timedelta(days=4000))
     await enrol(db, ballot)
 
-    await refresh(db, ballot)
-    assert _reach(await totals(db, ballot)) == (2, 1, 2, 0)
+    await refresh_reach(db, ballot)
+    assert _reach(await totals(db, ballot)) == _expected(2, sms=1, email=2, contacted=0)
 
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await suppress(db, channel="email", address="b@x.test", purpose="marketing", reason="opted_out", source="link")
-    assert await refresh(db, ballot) == 1
-    assert _reach(await totals(db, ballot)) == (2, 0, 2, 0)
+    assert await refresh_reach(db, ballot) == 1
+    assert _reach(await totals(db, ballot)) == _expected(2, sms=0, email=2, contacted=0)
 
     await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
     await suppress(db, channel="person", address=str(both), reason="do_not_contact", source="staff")
-    await refresh(db, ballot)
-    assert _reach(await totals(db, ballot)) == (1, 0, 1, 0)
+    await refresh_reach(db, ballot)
+    assert _reach(await totals(db, ballot)) == _expected(1, sms=0, email=1, contacted=0)
 
     another = await add_ballot(db, "another")
     for position, (about, person, state) in enumerate(
@@ -118,9 +126,10 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
             " values ($1, 1, $2, 'sms', '+447700900001', $3::text::message_state)",
             step, person, state,
         )  # fmt: skip
-    await refresh(db, ballot)
-    assert _reach(await totals(db, ballot)) == (1, 0, 1, 1), "two messages, one member contacted"
-    assert await refresh(db, ballot) == 0
+    await refresh_reach(db, ballot)
+    counted = _reach(await totals(db, ballot))
+    assert counted == _expected(1, sms=0, email=1, contacted=1), "two messages, one member contacted"
+    assert await refresh_reach(db, ballot) == 0
 
 
 async def test_reach_is_counted_by_one_worker_at_a_time_and_again_when_it_is_due(runtime: Runtime) -> None:
@@ -140,8 +149,12 @@ async def test_reach_is_counted_by_one_worker_at_a_time_and_again_when_it_is_due
         assert timedelta(seconds=5) < await db.fetchval(due, open_ballot) <= timedelta(seconds=10)
 
 
-def _reach(counts: dict[str, int]) -> tuple[int, int, int, int]:
-    return counts["reachable"], counts["reachable_sms"], counts["reachable_email"], counts["contacted"]
+def _reach(counts: dict[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in ("reachable", "reachable_sms", "reachable_email", "contacted")}
+
+
+def _expected(reachable: int, *, sms: int, email: int, contacted: int) -> dict[str, int]:
+    return {"reachable": reachable, "reachable_sms": sms, "reachable_email": email, "contacted": contacted}
 
 
 async def test_a_ballot_is_scored_from_its_counts(db: Connection) -> None:

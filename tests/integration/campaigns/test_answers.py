@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import asyncpg
 import pytest
 
 from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
-from campaigns.replies.opt_outs import opt_out, undo_opt_out
+from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
@@ -88,12 +89,14 @@ async def test_a_repeated_answer_changes_nothing(campaign: Campaign) -> None:
     assert await campaign.db.fetchval("select count(*) from claim") == 1
 
 
-async def test_nothing_is_kept_of_an_answer_that_fails_halfway(campaign: Campaign) -> None:
+async def test_nothing_is_kept_of_an_answer_that_fails_halfway(campaign: Campaign, owner: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    transaction = campaign.db.transaction()
-    await transaction.start()
-    await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "Voted, now stop texting me", NOW))
-    await transaction.rollback()
+    await owner.execute(
+        "create function stumble() returns trigger language plpgsql as $$ begin raise 'stumbled'; end $$;"
+        "create trigger stumble before insert on reply for each row execute function stumble()"
+    )
+    with pytest.raises(asyncpg.RaiseError, match="stumbled"):  # when the claim and the opt-out have been written
+        await say(campaign, "Voted, now stop texting me")
     assert await campaign.status(ann) is None
     assert await campaign.suppressed() == set()
     assert await campaign.waiting(ann) == ("queued", None)
@@ -250,10 +253,10 @@ async def test_an_addresss_new_holder_does_not_answer_for_the_former_one(campaig
     await opt_out(campaign.db, message_id=ann.message_id, everywhere=True, source="link")
     everywhere = ("person", str(ann.person_id), "opted_out")
     await campaign.db.execute("update address set address = '+447400777777'")
-    await undo_opt_out(campaign.db, message_id=ann.message_id, source="link")
+    await resume_by_link(campaign.db, message_id=ann.message_id, source="link")
     assert await campaign.suppressed() == {everywhere}
     await campaign.db.execute("update address set address = $1", PHONE)
-    await undo_opt_out(campaign.db, message_id=ann.message_id, source="link")
+    await resume_by_link(campaign.db, message_id=ann.message_id, source="link")
     assert await campaign.suppressed() == set()
 
 

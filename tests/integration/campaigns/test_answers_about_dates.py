@@ -27,7 +27,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from muster.operator import operator
 from services.questions.answer_list import list_respondents
-from services.questions.counts import answer_counts, recount
+from services.questions.counts import answer_counts, find_answer_differences
 from services.questions.questions import create_question, get_question
 from services.questions.spec import QuestionSpec
 from tests.support.appointments import Load, launched, loader, outcomes, rows, send_due, utc
@@ -96,7 +96,7 @@ class Visit:
         """The present answer, which lists, counts and the goal agree about."""
         async with connected(self.runtime) as db:
             question = await get_question(db, "appointments-2026")
-            assert await recount(db, question.question_id) == []
+            assert await find_answer_differences(db, question.question_id) == []
             listed = [person.answer for person in await list_respondents(db, question)]
             counted = {name: n for name, n in (await answer_counts(db, question)).items() if n}
             assert counted == dict.fromkeys(listed, 1)
@@ -163,7 +163,7 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
     async with connected(visit.runtime) as db:
         told = await history(db, (await rows(db, 2))["1"]["message_id"])
     late = "Their date changed after this was sent, and nothing has told them the new one."
-    assert [one.words for one in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
+    assert [event.words for event in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
 
 
 async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) -> None:
@@ -175,7 +175,7 @@ async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) ->
     await visit.on("")
     async with connected(visit.runtime) as db:
         told = await history(db, (await rows(db, 2))["1"]["message_id"])
-    dates = [one.detail["date"] for one in told if one.code == "date_moved_late"]
+    dates = [event.detail["date"] for event in told if event.code == "date_moved_late"]
     assert [date and date[:10] for date in dates] == ["2026-12-02", "2026-12-03", None]
     assert await visit.steps() == (("accepted", "date_moved_late"), ("skipped", "left_audience"))
 
@@ -232,7 +232,7 @@ async def test_whoever_is_erased_is_not_listed_and_which_date_they_had_is_gone(v
         dates = [row["date_at"] for row in await db.fetch("select date_at from response order by response_id")]
         assert max(dates) < utc(1, month=1)
         assert dates[0] == dates[2] != dates[1], "what stands is known as before"
-        assert await recount(db, (await get_question(db, "appointments-2026")).question_id) == []
+        assert await find_answer_differences(db, (await get_question(db, "appointments-2026")).question_id) == []
     await follow_dates(visit.runtime)
     assert not await visit.runtime.pool.fetchval("select count(*) from message where reason = 'date_moved_late'")
 

@@ -34,7 +34,7 @@ _numbers = count(1)
 
 who = st.integers(0, PEOPLE - 1)
 hours = st.one_of(st.none(), st.just("garbled"), st.integers(-5, 100))
-dates = st.lists(st.tuples(who, hours), min_size=1, max_size=PEOPLE, unique_by=lambda one: one[0])
+dates = st.lists(st.tuples(who, hours), min_size=1, max_size=PEOPLE, unique_by=lambda said: said[0])
 moves = st.lists(
     st.one_of(
         st.tuples(st.just("file"), dates),
@@ -86,7 +86,10 @@ class World:
     async def file(self, *dates: tuple[int, int | str | None]) -> None:
         phones = {person: f"+4477{self.number:06}{person:02}" for person, _ in dates}
         await loader(self.runtime, self.folder)(
-            *(f"{self.member(one)},Ann,{phones[one]},,UTC,,{self.say(one, date)},{self.name}" for one, date in dates)
+            *(
+                f"{self.member(person)},Ann,{phones[person]},,UTC,,{self.say(person, date)},{self.name}"
+                for person, date in dates
+            )
         )
 
     async def edit(self, person: int, date: int | str | None) -> None:

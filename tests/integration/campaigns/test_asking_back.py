@@ -104,7 +104,7 @@ async def test_who_is_asked_back_and_does_not_answer_is_listed_and_waits_for_a_p
     await follow_up_asked(room.db, morning.replace(minute=29))
     assert await count_asked(room.db) == 1
     await follow_up_asked(room.db, morning.replace(minute=30))
-    assert [one.why_open for one in await open_replies(room.db)] == ["unclear"]
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["unclear"]
     assert await count_asked(room.db) == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from campaigns.replies.answered_messages import words_of
 from campaigns.replies.reclassify import reclassify
-from campaigns.replies.reply_inbox import open_replies, read_by_staff, undo_opt_out
+from campaigns.replies.reply_inbox import open_replies, read_by_staff, undo_misread_opt_out
 from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
@@ -169,7 +169,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(
     recipient = await room.campaign.ask(email=ANN)
     alone = await answer(room, reply_address(room, recipient), "Please stop emailing me\n\nThanks,\nAnn")
     assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
-    await undo_opt_out(db, alone["reply_id"], actor=operator("eve"), at=NOON)
+    await undo_misread_opt_out(db, alone["reply_id"], actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == set()
     reply = await answer(
         room, reply_address(room, recipient), "Please unsubscribe me. Sue Smith has the keys of the hall on Monday"
@@ -177,12 +177,12 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(
     assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
     assert reply["reply_id"] in [reply.reply_id for reply in await open_replies(db)]
-    assert await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON) == ANN
+    assert await undo_misread_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON) == ANN
     assert await room.campaign.suppressed() == set()
     assert (await last_reply(db))["why_open"] == "unclear"
     assert await db.fetchval("select actor from audit_shown where action = 'reply.opt_out_undone' limit 1") == "eve"
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
+        await undo_misread_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
 
 
 async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: MailroomSetup, db: Connection) -> None:
@@ -190,7 +190,7 @@ async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: M
     await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=recipient.message_id)
     reply = await answer(room, reply_address(room, recipient), "Voted, unsubscribe me from this")
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
+        await undo_misread_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.extension import extend
+from campaigns.extension import extend_subject
 from core.db import Connection
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
@@ -35,7 +35,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
     link = await room.link_to(ann)
     before = await db.fetch("select * from step order by position")
 
-    done = await extend(db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=NOW)
+    done = await extend_subject(db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=NOW)
     assert (done.closed, done.subject.closes_at) == (question.closes_at, LATER)
     assert (done.deadlines, done.renewed, done.started) == (2, 2, 1)
     first, with_deadline, last = await db.fetch("select * from step order by position")
@@ -62,12 +62,16 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
 async def test_only_an_open_question_is_extended_and_never_shortened(runtime: Runtime, db: Connection) -> None:
     question = await add_question(db)
     with pytest.raises(Conflict, match="which is not earlier"):
-        await extend(db, runtime.settings, "question", "visit", question.closes_at, actor=operator("olga"), now=NOW)
+        await extend_subject(
+            db, runtime.settings, "question", "visit", question.closes_at, actor=operator("olga"), now=NOW
+        )
     with pytest.raises(Conflict, match="closed Monday 7 December") as error:
-        await extend(db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=question.closes_at)
+        await extend_subject(
+            db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=question.closes_at
+        )
     assert "another name" in (error.value.remedy or "")
     with pytest.raises(NotFound):
-        await extend(db, runtime.settings, "question", "visits", LATER, actor=operator("olga"), now=NOW)
+        await extend_subject(db, runtime.settings, "question", "visits", LATER, actor=operator("olga"), now=NOW)
     assert (await get_question(db, "visit")).closes_at == question.closes_at
 
 

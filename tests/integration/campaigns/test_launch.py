@@ -16,10 +16,10 @@ from campaigns.launch import launch, launch_due_steps, launch_step_now
 from campaigns.preview import plan
 from campaigns.variables import known_variables, person_variables
 from core.db import Connection, exclusive
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, SpecError
 from core.frequency_caps import parse_caps
 from core.runtime import Runtime
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import suppress
 from muster.operator import operator
 from tests.support.electorate import NOW, STEPS, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
@@ -130,18 +130,22 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
     assert all(row["sender_id"] and row["time_zone"] == "Europe/London" and row["not_before"] == NOW for row in rows)
 
 
+async def stop_launch_at(owner: Connection, address: str) -> None:
+    """Make the page that writes to an address fail, until the trigger `stop` is dropped."""
+    await owner.execute(
+        "create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$;"
+        "create trigger stop before insert on message for each row"
+        f" when (new.address = '{address}') execute function stop()"
+    )
+
+
 async def test_a_killed_launch_goes_on_where_it_stopped(
     muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 10)
     await _people(muster, 35)
     campaign = await _campaign(muster)
-    # the third page cannot be written
-    await owner.execute(
-        "create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$;"
-        "create trigger stop before insert on message for each row"
-        " when (new.address = 'm25@x.test') execute function stop()"
-    )
+    await stop_launch_at(owner, "m25@x.test")
     with pytest.raises(asyncpg.RaiseError, match="killed"):
         await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
@@ -295,18 +299,21 @@ async def test_members_imported_between_two_steps_get_the_second(muster: Runtime
 
 
 async def test_pausing_in_the_middle_of_a_launch_stops_it_and_resuming_goes_on(
-    muster: Runtime, monkeypatch: pytest.MonkeyPatch
+    muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 5)
     await _people(muster, 20)
     campaign = await _campaign(muster)
-    async with connected(muster) as db:  # as if a launch had been killed after the first page
-        await db.execute("update campaign set state = 'running'")
-        await db.execute("update step set state = 'launching' where position = 1")
+    await stop_launch_at(owner, "m12@x.test")
+    with pytest.raises(asyncpg.RaiseError, match="killed"):
+        await launch(muster, campaign.campaign_id, operator("staff"))
+    await owner.execute("drop trigger stop on message")
+    async with connected(muster) as db:
         await lifecycle.pause(db, campaign.name, operator("amy"))
     assert await launch_due_steps(muster) == 0
 
     async with connected(muster) as db:
+        assert len(await _rows(db)) == 10, "the two pages before it was paused"
         await lifecycle.resume(db, campaign.name, operator("amy"))
     assert await launch_due_steps(muster) == 1
     async with connected(muster) as db:
@@ -318,7 +325,7 @@ async def test_a_step_that_cannot_be_launched_raises_an_alert_until_it_can(muste
     campaign = await _campaign(muster, audience={"unit": "Leeds"})
     async with connected(muster) as db:
         await db.execute("update unit set name = 'Bradford'")
-    with pytest.raises(Exception, match="cannot be found"):
+    with pytest.raises(SpecError, match="cannot be found"):
         await launch(muster, campaign.campaign_id, operator("staff"))
     assert await launch_due_steps(muster) == 0
     async with connected(muster) as db:

@@ -9,10 +9,11 @@ from campaigns.date_changes import follow_dates
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.channels.channel import Retry
-from messaging.outbox.claim import StepChannel, claim, hand_back
+from messaging.outbox.claim import DueQueue, claim, hand_back
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.retries import handed_back, outcome_of
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from tests.support.appointments import (
     REMINDER,
     Load,
@@ -56,13 +57,13 @@ async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
     assert await follow_dates(muster) == 3
     async with connected(muster) as db:
         now = await rows(db)
-        assert [(now[one]["state"], now[one]["address"]) for one in ("deploy", "busy", "gone")] == [
+        assert [(now[member]["state"], now[member]["address"]) for member in ("deploy", "busy", "gone")] == [
             ("queued", NEW), ("queued", "+447700900098"), ("skipped", None),
         ]  # fmt: skip
         step = await db.fetchrow("select * from step")
         assert step is not None
         clock.now += timedelta(hours=1)
-        assert set(await claim_due(muster, db, step)) == {now[one]["message_id"] for one in ("deploy", "busy")}
+        assert set(await claim_due(muster, db, step)) == {now[member]["message_id"] for member in ("deploy", "busy")}
 
 
 async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
@@ -193,14 +194,14 @@ async def test_numbers_that_are_swapped_or_passed_on_ring_their_new_owners(muste
     )  # fmt: skip
     assert await follow_dates(muster) == 5
     async with connected(muster) as db:
-        found = {one: (row["state"], row["address"]) for one, row in (await rows(db)).items()}
+        found = {member: (row["state"], row["address"]) for member, row in (await rows(db)).items()}
     assert found == {
         "new-owner": ("queued", OLD), "ann": ("queued", NEW), "cat": ("queued", "+447700900004"),
         "dan": ("queued", "+447700900003"), "comes": ("queued", "+447700900002"),
     }  # fmt: skip
 
 
-async def queue(db: Connection) -> StepChannel:
+async def queue(db: Connection) -> DueQueue:
     row = await db.fetchrow("select * from step order by step_id limit 1")
     assert row is not None
-    return StepChannel(row["step_id"], "sms", 0, row["sms_sender_id"], None)
+    return DueQueue(row["step_id"], "sms", 0, row["sms_sender_id"], None)

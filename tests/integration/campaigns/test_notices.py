@@ -128,7 +128,7 @@ async def test_a_notice_from_its_file_to_the_archive(
         assert await launch_due_steps(here) == 0
         assert await db.fetchval("select state from campaign") == "finished"
         told_others = await read(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
-        assert [(one.type, one.data["subject_kind"], one.data["subject"]) for one in told_others] == [
+        assert [(event.type, event.data["subject_kind"], event.data["subject"]) for event in told_others] == [
             (kind, "notice", "bins") for kind in ("campaign.started", "campaign.finished")
         ]
         await site.sign_in()
@@ -151,7 +151,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     year = await db.fetchval("select max(year) from message_archive")
     for finished in (None, datetime.now(UTC) - timedelta(days=60)):
         await db.execute("update campaign set finished_at = $1", finished)
-        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be forgotten yet"):
+        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be deleted yet"):
             await db.execute("select drop_archive_year($1, $2)", year, operator("ada").to_json())
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
     assert await db.fetchval("select drop_archive_year($1, $2)", year, operator("ada").to_json()) == 3

@@ -94,11 +94,11 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
     await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         found = await rows(db)
-        assert {one: row["address"] for one, row in found.items()} == {
+        assert {member: row["address"] for member, row in found.items()} == {
             "mother": "+447700900009", "child": "+447700900009", "guest": "lee@example.org", "late": None,
         }  # fmt: skip
-        assert [found[one]["variables"]["first_name"] for one in ("mother", "child")] == ["Jo", "Kit"]
-        ids = {one: row["message_id"] for one, row in found.items()}
+        assert [found[member]["variables"]["first_name"] for member in ("mother", "child")] == ["Jo", "Kit"]
+        ids = {member: row["message_id"] for member, row in found.items()}
     # each is moved, withdrawn and added by itself
     await load(
         "mother,Jo,+447700900009,,,,", "child,Kit,+447700900009,,,,2026-11-26 15:00",
@@ -111,7 +111,7 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
     }  # fmt: skip
     async with connected(muster) as db:
         found = await rows(db)
-        assert {one: row["message_id"] for one, row in found.items()} == ids
+        assert {member: row["message_id"] for member, row in found.items()} == ids
         assert found["late"]["address"] == found["child"]["address"] == "+447700900009"
         step = await db.fetchrow("select * from step")
         assert step is not None
@@ -170,7 +170,7 @@ async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load
         assert await db.fetchval("select count(*) from date_change") == 0
         told = await history(db, (await rows(db))["goes"]["message_id"])
     again = "It was queued again. The date that says when to send it to them has changed."
-    assert [one.words for one in told] == [
+    assert [event.words for event in told] == [
         "It was queued.",
         "It was not sent. There is no date that says when to send it to them.",
         f"{again} Not before Sunday 29 November 2026, 10:00.",

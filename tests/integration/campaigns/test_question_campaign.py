@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,6 +20,7 @@ from core.settings import ROOT, Settings
 from messaging.content.translations import day_and_time
 from sandbox import Sandbox
 from tests.support.clocks import FixedClock
+from tests.support.console_site import Site as ConsoleSite
 from tests.support.console_site import console_site
 from tests.support.council_commands import of_a_ballot, run_for_council
 from tests.support.inbound_rows import look, press, serve
@@ -67,77 +68,97 @@ async def reply(here: Runtime, client: Client, sender: str, words: str) -> None:
         pass
 
 
-async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
-    runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    (file,) = re.findall(r"```toml\n(\[question\].*?)```", (ROOT / "docs/questions.md").read_text("utf-8"), re.DOTALL)
-    path, texts = written(tmp_path, file), list[str]()
+@dataclass
+class Feedback:
+    """The feedback campaign of docs/questions.md, whose parts are tested one after the other.
 
-    def do(words: str) -> str:
-        done = run_for_council(settings, sandbox, tmp_path, words)
+    Attributes:
+        here: its runtime.
+        texts: everything that people and staff were shown.
+    """
+
+    here: Runtime
+    settings: Settings
+    sandbox: Sandbox
+    folder: Path
+    texts: list[str] = field(default_factory=list)
+
+    def do(self, words: str) -> str:
+        """Run a command; return what it printed."""
+        done = run_for_council(self.settings, self.sandbox, self.folder, words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-        texts.append(done.stdout + done.stderr)
+        self.texts.append(done.stdout + done.stderr)
         return done.stdout
 
-    do(f"people import {tmp_path / 'people.csv'}")
-    texts.clear()  # that is about a member file, whatever comes of it
-    do(f"campaign create {path}")
-    made = await db.fetch("select action from audit_shown where action like '%.created' order by action")
-    assert [row["action"] for row in made] == ["campaign.created", "question.created"]
-    do("template check feedback-request --about question:visit-2026")
-    plan = do("campaign launch visit-2026-feedback --yes")
-    assert "2  get it by text" in plan
+    async def launch(self, db: Connection, file: str) -> None:
+        path = written(self.folder, file)
+        self.do(f"people import {self.folder / 'people.csv'}")
+        self.texts.clear()  # that is about a member file, whatever comes of it
+        self.do(f"campaign create {path}")
+        made = await db.fetch("select action from audit_shown where action like '%.created' order by action")
+        assert [row["action"] for row in made] == ["campaign.created", "question.created"]
+        self.do("template check feedback-request --about question:visit-2026")
+        assert "2  get it by text" in self.do("campaign launch visit-2026-feedback --yes")
 
-    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
-    here = replace(runtime, clock=clock, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
-    assert (await deliver(here)).accepted == 3
-    await sandbox.idle()
-    ann, bob = (next(sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
-    (carys,) = sandbox.mailbox.to("carys@example.org")
-    texts += [ann.body, bob.body, plain_of(carys.parse())]
-    assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
-    assert "Sut wnaethom ni pan ddaethoch chi atom? Mae un clic yn ddigon" in " ".join(texts[-1].split())
-
-    async with serve(here) as client, console_site(here) as site:
-        await reply(here, client, "+447400900001", "1 nice staff")
-        link = re.search(r"http://muster\.test(/\w+)", plain_of(carys.parse()))
+    async def send(self) -> str:
+        """Send it; return the path of Carys's link."""
+        assert (await deliver(self.here)).accepted == 3
+        await self.sandbox.idle()
+        ann, bob = (next(self.sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
+        (carys,) = self.sandbox.mailbox.to("carys@example.org")
+        mail = plain_of(carys.parse())
+        self.texts += [ann.body, bob.body, mail]
+        assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
+        assert "Sut wnaethom ni pan ddaethoch chi atom? Mae un clic yn ddigon" in " ".join(mail.split())
+        link = re.search(r"http://muster\.test(/\w+)", mail)
         assert link is not None
-        page = await look(client, link[1])
+        return link[1]
+
+    async def answer(self, client: Client, clock: FixedClock, link: str) -> None:
+        """Have Ann answer by text and Carys on her page."""
+        await reply(self.here, client, "+447400900001", "1 nice staff")
+        page = await look(client, link)
         clock.wait(seconds=60)
-        page = await press(client, link[1], page, "answer_poor")
-        texts.append(page.words)
+        page = await press(client, link, page, "answer_poor")
+        self.texts.append(page.words)
         assert "Eich ateb yw “Gwael”." in page.words
-        output = orjson.loads(do("campaign status visit-2026-feedback --json"))
+
+    def check_commands(self) -> None:
+        """See the answers on the command line."""
+        output = orjson.loads(self.do("campaign status visit-2026-feedback --json"))
         assert output["answers"] == {"good": 1, "fair": 0, "poor": 1}
         assert {unit["path"]: unit["answers"]["good"] for unit in output["units"]} == {
             "North": 1, "North / Leeds": 1, "South": 0, "South / Bristol": 0,
         }  # fmt: skip
-        shown = do("campaign status visit-2026-feedback")
+        shown = self.do("campaign status visit-2026-feedback")
         assert "2 people have answered: 1 Good (50%), 0 Fair (0%), 1 Poor (50%)." in " ".join(shown.split())
         assert "North / Leeds" in shown
-        waiting = do("replies list")
+        waiting = self.do("replies list")
         assert "An answer to look into" in waiting
         assert "Poor" in waiting
-        assert "nice staff" in do("question answers visit-2026 --comments")
-        why = do("messages why 1")
-        assert "In the question visit-2026 they are counted as: Good – nice staff (from a text)." in " ".join(
-            why.split()
-        )
+        assert "nice staff" in self.do("question answers visit-2026 --comments")
+        why = " ".join(self.do("messages why 1").split())
+        assert "In the question visit-2026 they are counted as: Good – nice staff (from a text)." in why
 
+    async def check_console(self, site: ConsoleSite) -> None:
+        """See them in the console."""
         await site.sign_in()
-        for path_of in ("/console/", "/console/campaigns/visit-2026-feedback"):
-            status, html = await site.get(path_of)
+        for path in ("/console/", "/console/campaigns/visit-2026-feedback"):
+            status, html = await site.get(path)
             assert status == 200
-            texts.append(html)
-        assert "South / Bristol" in texts[-1]
-        assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in texts[-1]
-        await reply(here, client, "+447400900002", "STOP")
+            self.texts.append(html)
+        assert "South / Bristol" in self.texts[-1]
+        assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in self.texts[-1]
+
+    async def opt_out_at_the_end(self, db: Connection, client: Client, site: ConsoleSite) -> None:
+        """Have Bob opt out when all is sent: answers count until the question closes."""
+        await reply(self.here, client, "+447400900002", "STOP")
         await db.execute("update campaign set state = 'finished', finished_at = now()")
-        told = orjson.loads(do("campaign status visit-2026-feedback --json"))
+        told = orjson.loads(self.do("campaign status visit-2026-feedback --json"))
         assert told["opted_out"] == 1
         assert told["campaign"]["state"] == "finished"
         assert told["answers_until"] == "2099-12-07T18:00:00+00:00", "people may answer though all is sent"
-        shown = " ".join(do("campaign status visit-2026-feedback").split())
+        shown = " ".join(self.do("campaign status visit-2026-feedback").split())
         assert "all sent; answers count until Monday 7 December, 18:00" in shown
         assert "1 person opted out in answer to it." in shown
 
@@ -147,7 +168,23 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         await until(shows_that_answers_come_in)
         _, html = await site.get("/console/")
         assert "1 opted out in answer to it." in html
-    assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
+
+
+async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
+    runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (file,) = re.findall(r"```toml\n(\[question\].*?)```", (ROOT / "docs/questions.md").read_text("utf-8"), re.DOTALL)
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
+    here = replace(runtime, clock=clock, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
+    feedback = Feedback(here, settings, sandbox, tmp_path)
+    await feedback.launch(db, file)
+    link = await feedback.send()
+    async with serve(here) as client, console_site(here) as site:
+        await feedback.answer(client, clock, link)
+        feedback.check_commands()
+        await feedback.check_console(site)
+        await feedback.opt_out_at_the_end(db, client, site)
+    assert {words: of_a_ballot(words) for words in feedback.texts if of_a_ballot(words)} == {}
 
 
 async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_next(

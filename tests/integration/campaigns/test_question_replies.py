@@ -108,8 +108,10 @@ async def test_a_word_of_opting_out_that_is_none_is_a_comment_or_waits(
 async def test_cancel_alone_is_obeyed_and_shown(room: AskedQuestion, ann: int) -> None:
     answered = await room.says("CANCEL", PHONE)
     assert (answered.reading, answered.why_open) == ("opt_out", "cancel")
-    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
-    assert [one.text for one in await open_replies(room.db)] == ["CANCEL"]
+    assert [suppression.reason for suppression in await active_suppressions(room.db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
+    assert [reply.text for reply in await open_replies(room.db)] == ["CANCEL"]
 
 
 @pytest.mark.parametrize("text", ["please cancel", "I need to cancel my appointment", "1 cancel my appointment"])

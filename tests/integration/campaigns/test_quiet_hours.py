@@ -17,7 +17,7 @@ from campaigns.preview import plan
 from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.claim import StepChannel, claim
+from messaging.outbox.claim import DueQueue, claim
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.electorate import STEPS, add_person, at_noon, ballot_spec, connected
@@ -62,7 +62,7 @@ async def test_texts_wait_for_the_morning_and_emails_do_not(muster: Runtime) -> 
         step = await db.fetchrow("select * from step where position = 1")
         assert step is not None
         assert (step["quiet_from"], step["quiet_until"], step["quiet_channels"]) == (time(21), time(8), ["sms"])
-        by = {channel: StepChannel(step["step_id"], channel, 0, 1, None) for channel in ("sms", "email")}
+        by = {channel: DueQueue(step["step_id"], channel, 0, 1, None) for channel in ("sms", "email")}
         mail = await claim(db, by["email"], limit=9, now=EVENING, dispatcher_id=await dispatcher(db))
         texts = await claim(db, by["sms"], limit=9, now=EVENING, dispatcher_id=await dispatcher(db, "w2"))
         assert (len(mail.messages), texts.messages, texts.stopped) == (1, [], {"queued": 2})
@@ -124,7 +124,7 @@ async def test_steps_made_before_keep_what_they_had(db: Connection) -> None:
     both = await add_step(db, campaign_id=2, quiet_from=time(21), quiet_until=time(8))  # as one that named some
     (asleep,) = await add_messages(db, both, "email", ["a@x.test"])
     for of, channel in ((step, "sms"), (both, "email")):
-        await claim(db, of.step(channel), limit=9, now=NOON.replace(hour=23), dispatcher_id=await dispatcher(db))
+        await claim(db, of.due(channel), limit=9, now=NOON.replace(hour=23), dispatcher_id=await dispatcher(db))
     assert (await message(db, awake))["state"] == "sending"
     assert (await message(db, asleep))["reason"] == "quiet_hours"
 

@@ -7,19 +7,21 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 
 import orjson
 import pytest
 
-from ballots.counts import refresh, totals
+from ballots.counts import refresh_reach, totals
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
-from campaigns.replies.opt_outs import opt_out, undo_opt_out
+from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     archive_campaign,
+    archive_due,
     archive_next,
-    delete_year,
+    delete_year_at_once,
     due_campaigns,
     last_close,
     retention_lock,
@@ -111,21 +113,21 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
     await db.execute("update campaign set subject_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
     await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
     await db.execute("update elector set ballot_id = $1 where ballot_id = $2", past.ballot_id, twin.ballot_id)
-    await refresh(db, past.ballot_id)
+    await refresh_reach(db, past.ballot_id)
     before = await totals(db, past.ballot_id)
     assert before["contacted"] == 36, "delivered and sent: three of each eight"
     (due, _) = await due_campaigns(db, LATEST)
     await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=10)
     for name in (past, twin):
-        await refresh(db, past.ballot_id)
+        await refresh_reach(db, past.ballot_id)
         await archive(db, name)
-    await refresh(db, past.ballot_id)
+    await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
-    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
-    await refresh(db, past.ballot_id)
+    await delete_year_at_once(db, await summarise_year(db, 2026), actor=operator("ada"))
+    await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
-    assert await refresh(db, past.ballot_id) == 2, "reachable, and by text: those are still counted"
+    assert await refresh_reach(db, past.ballot_id) == 2, "reachable, and by text: those are still counted"
 
 
 async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connection, past: Past) -> None:
@@ -146,7 +148,7 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
     assert await said() == before
     await archive(db, past)
     assert await said() == before
-    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
+    await delete_year_at_once(db, await summarise_year(db, 2026), actor=operator("ada"))
     assert await said() == before
 
 
@@ -204,14 +206,14 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     recipient = await find_recipient(db, token, "confirm", NOW)
     assert recipient is not None
     assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
-    await undo_opt_out(db, message_id=later, source="link")
+    await resume_by_link(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
 
 async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     worker: Jobs, db: Connection, past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("campaigns.retention.archive_next.__kwdefaults__", {"limit": 30})
+    monkeypatch.setattr("muster.jobs.archive_due", partial(archive_due, limit=30))
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
     worker.tidying.next_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}
@@ -303,18 +305,18 @@ async def test_the_command_archives_a_campaign(settings: Settings, db: Connectio
 async def test_the_command_deletes_a_year(settings: Settings, db: Connection, past: Past) -> None:
     await archive(db, past)
     await add_past(db, "rules-2026", people=8, campaign_state="paused")
-    none = muster(settings, "messages", "forget", "--year", "2020", "--yes")
+    none = muster(settings, "messages", "delete", "--year", "2020", "--yes")
     assert (none.returncode, "no messages of 2020. It has: 2026" in " ".join(none.stderr.split())) == (1, True)
-    kept = muster(settings, "messages", "forget", "--year", "2026", said=b"n\n")
+    kept = muster(settings, "messages", "delete", "--year", "2026", said=b"n\n")
     assert kept.returncode == 1
     assert "pay-2025: 80 messages" in kept.stdout
     assert "8 messages of 2026 not archived yet: those stay." in kept.stdout
     assert await rows_in(db, "message_archive") == (80,)
 
-    shown = muster(settings, "messages", "forget", "--year", "2026", "--actor", "ada", said=b"y\n")
+    shown = muster(settings, "messages", "delete", "--year", "2026", "--actor", "ada", said=b"y\n")
     assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
-    row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.forgotten'")
+    row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.deleted'")
     detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "muster_worker"}
     assert tuple(row or ()) == ("ada", "messages of 2026", detail)
     nobody = muster(settings, "messages", "why", "pay-2025-7")

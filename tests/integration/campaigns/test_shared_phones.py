@@ -45,7 +45,7 @@ async def test_no_reply_counts_for_either_and_staff_see_both_names(
     room: AskedQuestion, ann: int, kit: int, text: str
 ) -> None:
     answered = await room.says(text, PHONE)
-    assert [await room.answer_of(one) for one in (ann, kit)] == [(None, None)] * 2
+    assert [await room.answer_of(person) for person in (ann, kit)] == [(None, None)] * 2
     assert await room.db.fetchval("select count(*) from goal_met") == 0
     assert answered.why_open == "shared_address"
     [reply] = await open_replies(room.db)
@@ -57,7 +57,7 @@ async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: AskedQues
     answered = await room.says("3 waited two hours", PHONE)
     assert answered.reply_id is not None
     await read_by_staff(room.db, answered.reply_id, reading="poor", actor=operator("eve"), at=NOW, person_id=kit)
-    assert [(await room.answer_of(one))[0] for one in (ann, kit)] == [None, "poor"]
+    assert [(await room.answer_of(person))[0] for person in (ann, kit)] == [None, "poor"]
     assert (await reply_thread(room.db, answered.reply_id)).state == "closed"
 
 
@@ -70,15 +70,17 @@ async def test_what_one_of_them_answered_is_taken_back_and_corrected_by_no_text(
             await answer_link(room.db, message_id=said_by, press=press, confidence=0.95, inbound_id=said_by, at=NOW)
     for text in ("undo", "sorry, I meant 2", "2"):
         assert (await room.says(text, PHONE)).why_open == "shared_address"
-    assert [(await room.answer_of(one))[0] for one in (ann, kit)] == ["good", "poor"]
+    assert [(await room.answer_of(person))[0] for person in (ann, kit)] == ["good", "poor"]
 
 
 async def test_stop_stops_the_phone_for_both_and_its_digit_counts_for_nobody(
     room: AskedQuestion, ann: int, kit: int
 ) -> None:
     await room.says("1 STOP", PHONE)
-    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
-    assert [await room.answer_of(one) for one in (ann, kit)] == [(None, None)] * 2
+    assert [suppression.reason for suppression in await active_suppressions(room.db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
+    assert [await room.answer_of(person) for person in (ann, kit)] == [(None, None)] * 2
 
 
 async def test_two_questions_with_letters_at_one_phone_tell_no_people_apart(
@@ -98,7 +100,7 @@ async def test_a_phone_that_was_passed_on_answers_for_nobody_who_had_it(
     await room.db.execute("delete from address")
     await add_person(room.db, "P3", sms=PHONE, first_name="Lee")
     assert (await room.says("1", PHONE)).why_open == "shared_address"
-    assert [await room.answer_of(one) for one in (ann, kit)] == [(None, None)] * 2
+    assert [await room.answer_of(person) for person in (ann, kit)] == [(None, None)] * 2
 
 
 @pytest.mark.parametrize("named", ["P1", "P2"])

@@ -87,7 +87,7 @@ async def test_a_text_longer_than_any_provider_takes_is_refused(
     said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
     refused = muster(settings, "replies", "answer", str(said.reply_id), words, status=1)
     assert "no provider takes a text of more than 1,600" in refused.stderr
-    assert [one.reply_id for one in await open_replies(campaign.db)] == [said.reply_id]
+    assert [reply.reply_id for reply in await open_replies(campaign.db)] == [said.reply_id]
     muster(
         settings, "replies", "answer", str(said.reply_id), words[:1600] if len(words) > 1600 else words[:-1], status=0
     )

@@ -216,7 +216,9 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
     gwen = muster(*preview, "M3").json()
     assert (gwen["language"], gwen["sms"]["text"][:10]) == ("cy", "Helo Gwen,")
     assert "dydd Gwener 4 Rhagfyr am 12:00" in gwen["email"]["text"]
-    assert [(one["language"], one["sms"]["text"][:8]) for one in gwen["other_languages"]] == [("en", "Hi Gwen,")]
+    assert [(preview["language"], preview["sms"]["text"][:8]) for preview in gwen["other_languages"]] == [
+        ("en", "Hi Gwen,")
+    ]
     sian = muster(*preview, "M1", "--language", "cy").json()
     assert (sian["sms"]["text"][:8], sian["other_languages"]) == ("Helo Siâ", [])
     words = muster("template", "preview", "ballot-reminder", "--person", "M1").out

@@ -68,7 +68,7 @@ async def test_a_digit_alone_that_could_answer_two_counts_for_neither(
     assert await asked_back(room) == [(PHONE, text)]
     stop = await second.says("STOP 1", PHONE)
     assert stop.reading == "opt_out"
-    assert [await one.answer_of(ann) for one in (room, second)] == [(None, None), (None, None)]
+    assert [await asked_in.answer_of(ann) for asked_in in (room, second)] == [(None, None), (None, None)]
 
 
 async def test_once_one_is_answered_a_digit_alone_answers_the_other(
@@ -76,9 +76,11 @@ async def test_once_one_is_answered_a_digit_alone_answers_the_other(
 ) -> None:
     await second.says("3B", PHONE)
     await second.says("1", PHONE)
-    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "poor"]
+    assert [(await asked_in.answer_of(ann))[0] for asked_in in (room, second)] == ["good", "poor"]
     await second.says("2", PHONE)
-    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "fair"], "the latest, once both are"
+    assert [(await asked_in.answer_of(ann))[0] for asked_in in (room, second)] == ["good", "fair"], (
+        "the latest, once both are"
+    )
 
 
 async def test_words_that_fit_one_question_answer_that(
@@ -94,7 +96,7 @@ async def test_words_that_fit_one_question_answer_that(
     assert "Reply 1B if you will come, 2B to change it" in await second.text_to(ann)
     await second.says("good", PHONE)
     await second.says("another day please", PHONE)
-    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "change_appointment"]
+    assert [(await asked_in.answer_of(ann))[0] for asked_in in (room, second)] == ["good", "change_appointment"]
 
 
 async def test_a_ballot_beside_a_question_is_not_answered_by_chance(

@@ -12,7 +12,7 @@ import pytest
 
 from console.live import LIVE, Live
 from console.views import OverviewView, read_page_state
-from core.access import Scope, Sight
+from core.access import ReadScope, Scope
 from core.alerts import raise_alert
 from core.runtime import Runtime
 from people.scope import ScopedPools
@@ -21,7 +21,7 @@ from tests.browser.union import Union, write_union
 from tests.support.console_site import BY, Site, console_site
 from tests.support.scoped import scoped_pools
 
-WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
+WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True))
 
 
 @pytest.fixture
@@ -120,9 +120,9 @@ class CountingPools:
         self._pools = pools
         self.taken = 0
 
-    def within(self, sight: Sight) -> Any:
+    def within(self, scope: ReadScope) -> Any:
         self.taken += 1
-        return self._pools.within(sight)
+        return self._pools.within(scope)
 
 
 async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:

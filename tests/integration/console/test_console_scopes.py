@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from console.live import LIVE, Live
-from console.views import BallotView, CampaignView, OverviewView, read_page_state
-from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
+from console.views import BallotView, CampaignView, Figures, OverviewView, read_page_state
+from core.access import Actor, ActorKind, Grant, Permission, ReadScope, Scope
 from core.audit import seal, verify
 from core.db import Connection, load_queries
 from core.runtime import Runtime
@@ -22,7 +22,7 @@ from tests.support.console_site import Site, console_site
 from tests.support.scoped import scoped_pools
 from webhooks.members.page_views import PageViews
 
-WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
+WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ async def regions(site: Site, union: Union) -> Regions:
     )  # fmt: skip
 
 
-def coordinator(unit_id: int, role: str = "coordinator") -> Sight:
-    return Actor(ActorKind.STAFF, "c", 1, grants=(Grant(role, unit_id, permissions_of(role)),)).sight()
+def coordinator(unit_id: int, role: str = "coordinator") -> ReadScope:
+    return Actor(ActorKind.STAFF, "c", 1, grants=(Grant(role, unit_id, permissions_of(role)),)).read_scope()
 
 
 async def names(site: Site, kind: str, unit_id: int, *, inside: bool) -> set[str]:
@@ -103,7 +103,7 @@ async def test_a_page_says_what_part_its_figures_are_of(site: Site, union: Union
     branches = [row["unit_id"] for row in await site.runtime.pool.fetch("select unit_id from unit order by unit_id")]
 
     async def part(*unit_ids: int) -> str:
-        return await figures.part(Sight(Scope(unit_ids=unit_ids), Scope()))
+        return await figures.part(ReadScope(Scope(unit_ids=unit_ids), Scope()))
 
     assert await figures.part(WHOLE) == ""
     assert await part(regions.wales, regions.north) == "North and Wales"
@@ -127,7 +127,7 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     everybody = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in shown.steps][:2] == expected
     assert all(0 < mine < step.total for mine, step in zip(expected, everybody.steps, strict=False))
-    by_channel = [sum(one.total for one in step.by_channel) for step in shown.steps][:2]
+    by_channel = [sum(channel.total for channel in step.by_channel) for step in shown.steps][:2]
     assert 0 < by_channel[0] <= expected[0], "whoever got nothing has no channel"
     # archived messages are counted where they are: the totals are of everybody
     async with site.runtime.pool.acquire() as db:
@@ -135,10 +135,10 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
         while (await archive_chunk(db, union.step_ids[0], PageViews())).messages:
             pass
         assert await db.fetchval("select count(*) from message_archive") > 0
-    await asyncio.sleep(1.1)  # figures are kept for a second
+    figures = Figures(site.runtime, scoped_pools(site.runtime), max_age=0)
     again = await figures.campaign("pay-nudge", coordinator(regions.north))
     assert [step.total for step in again.steps][:2] == expected
-    assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == by_channel
+    assert [sum(channel.total for channel in step.by_channel) for step in again.steps][:2] == by_channel
     whole = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in whole.steps] == [step.total for step in everybody.steps]
 
@@ -148,8 +148,8 @@ async def test_a_regions_progress_is_counted_by_the_index_alone(
 ) -> None:
     await owner.execute("vacuum analyze message, person")
     count = load_queries(counts.__file__)["count_steps"]
-    for sight in (coordinator(regions.north), WHOLE):
-        async with scoped_pools(site.runtime).within(sight) as scoped:
+    for scope in (coordinator(regions.north), WHOLE):
+        async with scoped_pools(site.runtime).within(scope) as scoped:
             plan = await scoped.fetch(f"explain {count}", union.step_ids, 60.0)
             assert "Index Only Scan using message_progress" in "\n".join(row[0] for row in plan)
 
@@ -185,13 +185,13 @@ async def test_a_role_that_sees_nobody_opens_no_page(site: Site, union: Union) -
 async def test_figures_of_one_scope_are_never_shown_to_another(site: Site, union: Union, regions: Regions) -> None:
     """Read at once and by turns, through the one cache: each gets their own."""
     figures = site.client.app[LIVE].figures
-    sights = [WHOLE, coordinator(regions.north), coordinator(regions.wales), coordinator(regions.north, "viewer")]
+    scopes = [WHOLE, coordinator(regions.north), coordinator(regions.wales), coordinator(regions.north, "viewer")]
     for _ in range(3):
-        read = await asyncio.gather(*(figures.ballot("pay-2026", sight) for sight in sights * 5))
-        by_sight: dict[Sight, set[int]] = {}
-        for sight, ballot in zip(sights * 5, read, strict=True):
-            by_sight.setdefault(sight, set()).add(ballot.score.electorate)
-        sizes = [by_sight[sight] for sight in sights]
+        read = await asyncio.gather(*(figures.ballot("pay-2026", scope) for scope in scopes * 5))
+        by_scope: dict[ReadScope, set[int]] = {}
+        for scope, ballot in zip(scopes * 5, read, strict=True):
+            by_scope.setdefault(scope, set()).add(ballot.score.electorate)
+        sizes = [by_scope[scope] for scope in scopes]
         assert all(len(size) == 1 for size in sizes)
         assert sizes[1] == sizes[3] == {regions.people}
         assert len({size.copy().pop() for size in sizes}) == 3
@@ -200,12 +200,12 @@ async def test_figures_of_one_scope_are_never_shown_to_another(site: Site, union
 async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, union: Union, regions: Regions) -> None:
     """Viewers of all scopes watch the same pages while votes come in; each update is compared with its scope's own."""
     live = Live(site.runtime, scoped_pools(site.runtime), every=0.05)
-    sights = (WHOLE, coordinator(regions.north), coordinator(regions.wales))
+    scopes = (WHOLE, coordinator(regions.north), coordinator(regions.wales))
     views = (OverviewView(), BallotView("pay-2026"), CampaignView("pay-nudge"))
 
-    async def follow(view: OverviewView | BallotView | CampaignView, sight: Sight, rounds: int) -> list[str]:
+    async def follow(view: OverviewView | BallotView | CampaignView, scope: ReadScope, rounds: int) -> list[str]:
         seen = []
-        async with live.watch(view, sight) as viewer:
+        async with live.watch(view, scope) as viewer:
             for _ in range(rounds):
                 seen += [data["html"] for event, data in await viewer.updates(idle_timeout=5) if event == "section"]
         return seen
@@ -219,17 +219,17 @@ async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, uni
             )  # fmt: skip
             await asyncio.sleep(0.02)
 
-    pairs = [(view, sight) for view in views for sight in sights for _ in range(3)]
+    pairs = [(view, scope) for view in views for scope in scopes for _ in range(3)]
     async with asyncio.timeout(60):
-        pages, _ = await asyncio.gather(asyncio.gather(*(follow(view, sight, 6) for view, sight in pairs)), vote())
+        pages, _ = await asyncio.gather(asyncio.gather(*(follow(view, scope, 6) for view, scope in pairs)), vote())
     here = {unit: await names(site, "branch", unit, inside=True) for unit in (regions.north, regions.wales)}
-    for (view, sight), sections in zip(pairs, pages, strict=True):
+    for (view, scope), sections in zip(pairs, pages, strict=True):
         text = " ".join(sections)
         for unit, branches in here.items():
-            other = sight is not WHOLE and unit not in sight.people.unit_ids
+            other = scope is not WHOLE and unit not in scope.people.unit_ids
             own = branches - here[next(iter(set(here) - {unit}))]
             if isinstance(view, BallotView):
-                assert bool({name for name in own if name in text}) != other, (view, sight)
+                assert bool({name for name in own if name in text}) != other, (view, scope)
     await live.close()
 
 

@@ -126,7 +126,9 @@ async def test_of_one_code_pressed_in_two_browsers_at_once_one_opens(site: Site)
             browser.client.session.cookie_jar.clear()
             await enter(browser)
         code = app.at(site.clock())
-        outcomes = await asyncio.gather(*(send(one, "/console/second-factor", code=code) for one in (site, elsewhere)))
+        outcomes = await asyncio.gather(
+            *(send(browser, "/console/second-factor", code=code) for browser in (site, elsewhere))
+        )
         assert sorted(status for status, _, _ in outcomes) == [303, 422]
 
 
@@ -219,7 +221,7 @@ async def test_a_passkey_signs_in_without_a_link(runtime: Runtime) -> None:
         await enter(site)  # by a link: then the passkey is the second factor
         assert await where(site, "/console/") == "/console/second-factor"
         _, options = await ask(site, "/console/second-factor/passkey/options")
-        assert [one["id"] for one in options["allowCredentials"]] == [signed["id"]]
+        assert [credential["id"] for credential in options["allowCredentials"]] == [signed["id"]]
         status, answer = await ask(site, "/console/second-factor/passkey?then=account", device.get(options))
         assert (status, answer) == (200, {"to": "/console/account"})
         page = (await site.get("/console/account"))[1]

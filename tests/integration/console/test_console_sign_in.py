@@ -12,9 +12,10 @@ from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
-from staff.sessions import SESSION_ENDS, admit, end_session
+from staff.sessions import SESSION_ENDS, admit_session, end_session
 from staff.sign_in import end_access, make_sign_in_link
 from tests.support.console_site import BY, Site, console_site
+from tests.support.locks import waits_for_a_lock
 from tests.support.staff_accounts import EVERYDAY_ROLE
 
 
@@ -214,16 +215,6 @@ async def test_requests_at_the_hourly_change_get_one_new_session_between_them(si
     assert await site.runtime.pool.fetchval("select count(distinct family) from staff_session") == 1
 
 
-async def waits_for_a_lock(db: Connection) -> None:
-    """Until somebody does."""
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    for _ in range(1000):
-        if await db.fetchval(waiting):
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("nobody waits")
-
-
 @pytest.mark.parametrize("ended", [False, True])
 async def test_an_open_page_does_not_keep_the_former_token_alive(site: Site, *, ended: bool) -> None:
     await site.sign_in()
@@ -234,19 +225,21 @@ async def test_an_open_page_does_not_keep_the_former_token_alive(site: Site, *, 
     async with pool.acquire() as one, pool.acquire() as other, pool.acquire() as watch:
         async with other.transaction():
             await other.execute("select from staff_session for update")
-            behind = asyncio.create_task(admit(one, first, now=late))  # has looked, and waits to write that it has
+            behind = asyncio.create_task(
+                admit_session(one, first, now=late)
+            )  # has looked, and waits to write that it has
             await waits_for_a_lock(watch)
             if ended:
                 await end_session(other, first, now=change)
             else:
-                renewed = await admit(other, first, now=change)
+                renewed = await admit_session(other, first, now=change)
                 assert renewed is not None
                 assert renewed.cookie not in {None, first}
         admission = await behind
         assert admission is not None
         assert admission.cookie is None, "it would put the old token back"
-        assert await admit(one, first, now=change + timedelta(minutes=2)) is None
-        assert await admit(one, first, now=change + timedelta(hours=10)) is None
+        assert await admit_session(one, first, now=change + timedelta(minutes=2)) is None
+        assert await admit_session(one, first, now=change + timedelta(hours=10)) is None
 
 
 async def test_signing_out_ends_every_token_that_came_from_the_same_sign_in(site: Site) -> None:

@@ -263,11 +263,11 @@ async def test_the_quick_search_finds_everything_the_slow_one_does(db: Connectio
     apart = [*between, " ", "-", "\u2011", "&nbsp;", "\n", "<br>", "%20", "=20", "<td class=x>", ".", "\\n"]
     for _ in range(60):
         for address, written, signs in ((PHONE, "07700900471", apart), (MAILBOX, MAILBOX, between)):
-            one = chance.choice([signs, signs[:6]])
+            between_digits = chance.choice([signs, signs[:6]])
             code = chance.choice(["{}", "&#{};", "&#x{:x};", "%{:02X}", "={:02X}"])
             text = "".join(
                 (code.format(sign if code == "{}" else ord(sign)) if chance.random() < 0.2 else sign)
-                + (chance.choice(one) if chance.random() < 0.3 and sign not in "@.+" else "")
+                + (chance.choice(between_digits) if chance.random() < 0.3 and sign not in "@.+" else "")
                 for sign in written
             )
             assert await finds(db, address, f"See {text} now") or len({*"&%="} & {*text}) > 1, text

@@ -112,13 +112,13 @@ async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(
     assert "no year 2031" in await refused(intruder, f"select drop_archive_year(2031, {ME})")
     closed = "update ballot set opens_at = now() - interval '90 days', closes_at = now() - interval '{} days'"
     forget = f"select drop_archive_year(2026, {ME})"
-    assert "cannot be forgotten yet" in await refused(intruder, closed.format(60), forget)
+    assert "cannot be deleted yet" in await refused(intruder, closed.format(60), forget)
     assert "were not launched in that year" in await refused(
         intruder, closed.format(62), "update step set launched_at = launched_at - interval '1 year'", forget
     )
     await intruder.execute(closed.format(62))
     await intruder.execute(forget)
-    detail = await intruder.fetchval("select detail from audit_shown where action = 'messages.forgotten'")
+    detail = await intruder.fetchval("select detail from audit_shown where action = 'messages.deleted'")
     assert (detail["campaigns"]["pay-2025"], detail["login"]) == (8, await intruder.fetchval("select session_user"))
 
 

@@ -99,7 +99,7 @@ PINS = (
         "record_outcomes",
         ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey", "transactional_pkey"),
     ),
-    Pin("messaging/outbox/concealment", "wipe_secrets", ("transactional_concealed",)),
+    Pin("messaging/outbox/concealment", "empty_secrets", ("transactional_concealed",)),
     Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
     Pin("messaging/outbox/reconcile", "list_unknown_texts", ("message_ambiguous",)),

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from core.errors import SettingsError
 from core.redis_address import Sentinels, open_redis_pool, read_sentinels
-from muster.embedded.valkey import _binary
+from muster.embedded.valkey import find_server_program
 from muster.worker import open_arq
 from tests.support.outbox_rows import until
 
@@ -52,7 +52,7 @@ def server(folder: Path, name: str, port: int, *lines: str) -> Iterator[subproce
     place = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"logfile {folder}/{name}.log", 'save ""']
     configuration.write_text("\n".join([*place, *lines]) + "\n")
     kind = ["--sentinel"] if any(line.startswith("sentinel ") for line in lines) else []
-    process = subprocess.Popen([_binary(), str(configuration), *kind], cwd=folder, start_new_session=True)
+    process = subprocess.Popen([find_server_program(), str(configuration), *kind], cwd=folder, start_new_session=True)
     try:
         yield process
     finally:

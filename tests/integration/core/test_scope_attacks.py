@@ -7,16 +7,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
+from core.access import Actor, ActorKind, Grant, Permission, ReadScope, Scope
 from core.db import Connection
 from core.db.logins import Login, address_as
-from people.scope import sign
+from people.scope import sign_scope
 from tests.support.electorate import add_person, add_unit
 from tests.support.table_access import EVERYONE, TABLES, listed
 from tests.support.two_branches import WHOLE, Organisation, of_unit
 
 LOGINS = (Login.STAFF, Login.STAFF_ALL, Login.REPORTS)
-NOTHING = Sight(Scope(), Scope())
+NOTHING = ReadScope(Scope(), Scope())
 READING = frozenset({Permission.SEE, Permission.SEE_CONTACTS})
 
 
@@ -94,7 +94,7 @@ async def test_addresses_take_their_own_permission(organisation: Organisation, d
         assert await scoped.fetchval("select count(*) from reply") == 0
     # alerts name mailboxes and senders
     for contacts, seen in ((Scope(), False), (organisation.leeds.contacts, False), (WHOLE.contacts, True)):
-        async with organisation.pools.within(Sight(WHOLE.people, contacts)) as scoped:
+        async with organisation.pools.within(ReadScope(WHOLE.people, contacts)) as scoped:
             assert (await scoped.fetchval("select count(*) from alert") > 0) == seen
     async with organisation.pools.as_actor(both) as scoped:
         assert await scoped.fetchval("select current_user::text") == Login.STAFF_ALL
@@ -160,15 +160,15 @@ ATTACKS = (
 )
 
 
-@pytest.mark.parametrize("sight", ["york", "nothing"])
-async def test_no_statement_gets_more(organisation: Organisation, sight: str) -> None:
+@pytest.mark.parametrize("scope", ["york", "nothing"])
+async def test_no_statement_gets_more(organisation: Organisation, scope: str) -> None:
     """Each is run as injected SQL would be, in the page's own transaction; some are refused, and none shows more."""
-    mine = organisation.york if sight == "york" else NOTHING
+    mine = organisation.york if scope == "york" else NOTHING
     for attack in ATTACKS:
         try:
             async with organisation.pools.within(mine) as scoped:
                 await scoped.execute(attack)
-                await see_no_more(scoped, attack, most=1 if sight == "york" else 0)
+                await see_no_more(scoped, attack, most=1 if scope == "york" else 0)
         except asyncpg.PostgresError:
             continue
 
@@ -228,9 +228,9 @@ async def test_a_scope_ends_with_its_transaction(organisation: Organisation) -> 
 
 
 async def test_two_scopes_at_once_do_not_meet(organisation: Organisation) -> None:
-    async def look(sight: Sight, expected: int) -> None:
+    async def look(scope: ReadScope, expected: int) -> None:
         for _ in range(20):
-            async with organisation.pools.within(sight) as scoped:
+            async with organisation.pools.within(scope) as scoped:
                 assert (
                     await scoped.fetchval("select count(*) from person where external_id in ('Y-1', 'Z-1')") == expected
                 )
@@ -256,10 +256,10 @@ SEARCHES = (
 )
 
 
-@pytest.mark.parametrize("sight", ["york", "nothing"])
+@pytest.mark.parametrize("scope", ["york", "nothing"])
 @pytest.mark.parametrize("gathered", [False, True])
 async def test_a_search_tells_nothing_of_hidden_people(
-    organisation: Organisation, db: Connection, owner: Connection, sight: str, *, gathered: bool
+    organisation: Organisation, db: Connection, owner: Connection, scope: str, *, gathered: bool
 ) -> None:
     """What somebody hidden is called ends as what nobody is, whatever signs of a pattern are around it."""
     person = await db.fetchval("select person_id from person where unit_id = $1", organisation.leeds.people.unit_ids[0])
@@ -277,14 +277,14 @@ async def test_a_search_tells_nothing_of_hidden_people(
     unknown = ("zebediah", "zebediah quill l-8", "l-8", "+44770090088", "44770090088", "90088")
     for search in SEARCHES:
         for before, after in (("", ""), ("%", "\\"), ("", "%"), ("_", "_"), ("\\", ""), ("", "\\\\")):
-            outcomes = [await outcome(organisation, sight, search, f"{before}{w}{after}") for w in (*known, *unknown)]
+            outcomes = [await outcome(organisation, scope, search, f"{before}{w}{after}") for w in (*known, *unknown)]
             assert outcomes == [[]] * len(outcomes), (search, before, after)
 
 
-async def outcome(organisation: Organisation, sight: str, search: str, word: str) -> object:
+async def outcome(organisation: Organisation, scope: str, search: str, word: str) -> object:
     """What whoever smuggled in a search gets: rows, or an error."""
     try:
-        async with organisation.pools.within(organisation.york if sight == "york" else NOTHING) as scoped:
+        async with organisation.pools.within(organisation.york if scope == "york" else NOTHING) as scoped:
             return [tuple(row) for row in await scoped.fetch(search, word)]
     except asyncpg.PostgresError as error:
         return str(error)
@@ -297,11 +297,13 @@ async def test_the_database_checks_what_python_signs(
     key = await db.fetchval("select key from scope_key")
     async with owner.transaction():
         there = await owner.fetchval("select transaction_key()")
-        await owner.execute("select set_config('muster.scope', $1, true)", f"7,8|9|{sign(key, '7,8', '9', there)}")
+        await owner.execute(
+            "select set_config('muster.scope', $1, true)", f"7,8|9|{sign_scope(key, '7,8', '9', there)}"
+        )
         assert await owner.fetchval("select scope_units()") == [7, 8]
         assert await owner.fetchval("select contact_units()") == [9]
         assert await owner.fetchval("select scope_is_partial() and not scope_is_everywhere()")
-        await owner.execute("select set_config('muster.scope', $1, true)", f"7,8|9|{sign(key, '7', '9', there)}")
+        await owner.execute("select set_config('muster.scope', $1, true)", f"7,8|9|{sign_scope(key, '7', '9', there)}")
         assert await owner.fetchval("select scope_units()") == []
 
 

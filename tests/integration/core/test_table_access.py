@@ -77,14 +77,14 @@ async def test_the_policies_are_those_of_the_list(db: Connection) -> None:
             name,
         )
         for login in (Login.WORKER, *READERS):
-            (policy,) = [one for one in policies if login in one["roles"]]
+            (policy,) = [policy for policy in policies if login in policy["roles"]]
             assert policy["permissive"] == "PERMISSIVE"
             if login is Login.WORKER:
                 assert (policy["cmd"], policy["asks"], policy["with_check"]) == ("ALL", "true", "true"), name
             else:
                 assert policy["cmd"] == "SELECT", name
                 assert ASKS[listed()[name].rows][login] in policy["asks"], (name, login)
-        assert {role for one in policies for role in one["roles"]} == {Login.WORKER, *READERS}, name
+        assert {role for policy in policies for role in policy["roles"]} == {Login.WORKER, *READERS}, name
 
 
 async def test_views_read_with_the_rights_of_whoever_asks(db: Connection) -> None:

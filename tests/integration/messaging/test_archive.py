@@ -11,7 +11,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from campaigns.retention import drop_year
+from campaigns.retention import delete_year
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
 from core.settings import ROOT
@@ -27,7 +27,8 @@ from messaging.outbox.counts import step_counts
 from messaging.outbox.history import history, list_messages, message_status, messages_of
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from muster.operator import operator
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
@@ -279,9 +280,9 @@ async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Conne
     assert [archived.year for archived in await archived_years(db)] == [2024, YEAR]
     with pytest.raises(NotFound, match=r"no messages of 2023. It has: 2024, 2026"):
         async with short_timeouts(db):
-            await drop_year(db, 2023, operator("ada"))
+            await delete_year(db, 2023, operator("ada"))
     async with short_timeouts(db):
-        await drop_year(db, 2024, operator("ada"))
+        await delete_year(db, 2024, operator("ada"))
     assert [archived.year for archived in await archived_years(db)] == [YEAR]
     assert await rows_in(db, "message_any", "message_event_any") == (80, 320)
     assert await step_counts(db, earlier.campaign_id) == counts
@@ -302,7 +303,7 @@ async def test_a_year_that_is_being_read_is_not_waited_for_long(
         await messages(own, "message_any", past.step_id)
         with pytest.raises(Conflict, match="Somebody is reading the archive"):
             async with short_timeouts(db):
-                await drop_year(db, YEAR, operator("ada"))
+                await delete_year(db, YEAR, operator("ada"))
     assert await rows_in(db, "message_archive") == (80,)
 
 

@@ -32,7 +32,7 @@ NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 async def take(
     db: Connection, step: Step, *, channel: str = "sms", now: datetime = NOON, limit: int = 100
 ) -> list[int]:
-    taken = await claim(db, step.step(channel), limit=limit, now=now, dispatcher_id=await dispatcher(db))
+    taken = await claim(db, step.due(channel), limit=limit, now=now, dispatcher_id=await dispatcher(db))
     return [message.message_id for message in taken.messages]
 
 
@@ -195,7 +195,7 @@ async def test_queues_are_listed_by_priority_and_only_where_messages_are_due(db:
 async def test_an_unsent_message_is_handed_back_as_if_never_claimed(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
-    taken = (await claim(db, step.step("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
+    taken = (await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
     assert await hand_back(db, taken) == 2
     assert await states(db, step) == {"queued": 2}
     assert (await events(db, ids[0]))[-1] == ("queued", "worker", "handed_back")

@@ -263,7 +263,9 @@ def hold(case: dict[str, Any], opening: datetime | None) -> None:
 def changing(case: dict[str, Any], moment: datetime) -> bool:
     """Tell whether a clock changes within an hour of a moment."""
     around = (moment - timedelta(minutes=61), moment + timedelta(minutes=61))
-    return any(len({one.astimezone(ZoneInfo(case[key])).utcoffset() for one in around}) > 1 for key in ("here", "zone"))
+    return any(
+        len({moment.astimezone(ZoneInfo(case[key])).utcoffset() for moment in around}) > 1 for key in ("here", "zone")
+    )
 
 
 # caps

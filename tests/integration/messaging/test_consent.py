@@ -10,7 +10,8 @@ from core.db import Connection
 from messaging.consent import Consent, consents_of, current_consent, record_consents
 from messaging.outbox.claim import claim
 from messaging.outbox.outcomes import Intent, record_outcomes
-from messaging.states import State, sentence
+from messaging.reasons import sentence
+from messaging.states import State
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, agree, dispatcher, events, message, states
 
@@ -30,9 +31,7 @@ async def test_marketing_goes_to_people_who_have_agreed_to_that_channel(db: Conn
     await agree(db, 1, 3)
     await agree(db, 2, channel="email")
     await agree(db, 3, action="withdraw", at=NOON + timedelta(hours=1))
-    taken = await claim(
-        db, step.step("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db)
-    )
+    taken = await claim(db, step.due("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db))
     assert [message.message_id for message in taken.messages] == ids[:1]
     assert await states(db, step) == {"sending": 1, "suppressed": 3}
     assert (await message(db, ids[2]))["reason"] == "no_consent"
@@ -45,7 +44,7 @@ async def test_the_last_eligibility_check_sees_a_withdrawn_consent(db: Connectio
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     await agree(db, 1)
     now = NOON + timedelta(days=1)
-    (taken,) = (await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))).messages
+    (taken,) = (await claim(db, step.due("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))).messages
     await agree(db, 1, action="withdraw", at=now)
     mark = Intent(only, taken.attempt, b"c", b"u")
     assert await record_outcomes(db, [], [mark], source="twilio", now=now) == {only: State.SUPPRESSED}
@@ -56,9 +55,7 @@ async def test_service_messages_need_no_consent(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", NUMBERS[:2])
     await agree(db, 1, action="withdraw")
-    taken = await claim(
-        db, step.step("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db)
-    )
+    taken = await claim(db, step.due("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db))
     assert len(taken.messages) == 2
 
 

@@ -20,7 +20,7 @@ ANN, BOB = NUMBERS[:2]
 
 async def take(db: Connection, step: Step, now: datetime = NOON, *, channel: str = "sms", caps: str = "") -> list[int]:
     given = parse_caps(caps) if caps else ()
-    taken = await claim(db, step.step(channel), limit=9, now=now, dispatcher_id=await dispatcher(db), caps=given)
+    taken = await claim(db, step.due(channel), limit=9, now=now, dispatcher_id=await dispatcher(db), caps=given)
     return [message.message_id for message in taken.messages]
 
 
@@ -66,14 +66,14 @@ async def test_the_message_that_waited_longest_is_first(db: Connection) -> None:
     step = await add_step(db)
     late, early = await add_messages(db, step, "sms", [ANN, BOB])
     await db.execute("update message set not_before = $1 where message_id = $2", later(minutes=-1), late)
-    first = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    first = await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     assert [message.message_id for message in first.messages] == [early]
 
 
 async def test_only_what_was_never_sent_is_handed_back_and_by_its_worker_alone(db: Connection) -> None:
     step = await add_step(db)
     wired, taken_again = await add_messages(db, step, "sms", [ANN, BOB])
-    taken = (await claim(db, step.step("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
+    taken = (await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
     assert await leaves(db, wired)
     await db.execute("update message set attempt = 2 where message_id = $1", taken_again)  # by another worker
     assert await hand_back(db, taken) == 0

@@ -249,7 +249,7 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     runtime: Runtime, db: Connection, sandbox: Sandbox
 ) -> None:
     step, (only,) = await queue(runtime, db, 1)
-    taken = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    taken = await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     intents = [
         Intent(message.message_id, message.attempt, None, None, "vonage", VONAGE_FROM) for message in taken.messages
     ]

@@ -57,7 +57,7 @@ async def claimed(db: Connection, name: str) -> int:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     holder = await dispatcher(db, name)
-    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=holder)
+    await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=holder)
     return holder
 
 
@@ -100,7 +100,7 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
     async with heartbeat.run(), other.run():
         first_id = await heartbeat.enter(db)
         holder = await other.enter(db)
-        await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=holder)
+        await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=holder)
         for steady in (first_id, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)

@@ -11,7 +11,8 @@ from core.settings import Settings
 from messaging.outbox.claim import claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.states import SENTENCES, Reason, State
+from messaging.reasons import SENTENCES, Reason
+from messaging.states import State
 from messaging.suppression import suppress
 from tests.support.command import muster
 from tests.support.electorate import add_person
@@ -58,7 +59,7 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
     caps, host = parse_caps("1 in 1 day"), await dispatcher(db, "host-1")
     for now in (NOON, later(hours=2), later(hours=23), later(hours=26)):
-        taken = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=host, caps=caps)
+        taken = await claim(db, step.due("sms"), limit=1, now=now, dispatcher_id=host, caps=caps)
     attempt = taken.messages[0].attempt
     await record_outcomes(db, [], [Intent(only, attempt, None, None)], source="twilio", now=NOON)
     done = Outcome(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)

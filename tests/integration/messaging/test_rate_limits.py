@@ -103,7 +103,7 @@ async def test_messages_for_a_slow_provider_go_back_until_their_turn(settings: S
                 "select not_before from message where reason = 'domain_pace' and not_before > now() order by not_before"
             )
             assert len(put_off) >= 30
-            apart = [(two[0] - one[0]).total_seconds() for one, two in pairwise(put_off)]
+            apart = [(two[0] - earlier[0]).total_seconds() for earlier, two in pairwise(put_off)]
             assert min(apart) > 0  # each has its own turn
             assert await db.fetchval("select count(*) from dispatcher where gone_at is null") == 0
 

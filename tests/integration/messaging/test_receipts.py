@@ -10,7 +10,8 @@ from core.db import Connection
 from messaging.outbox.outcomes import Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from messaging.suppression import active_suppressions
 from muster.operator import operator
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, message, states

@@ -18,7 +18,8 @@ from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.reconcile import Reconciled
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (
@@ -63,7 +64,7 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     """A message that a worker had on the wire when it died."""
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
-    taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    taken = await claim(db, step.due(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     intents = [Intent(message.message_id, message.attempt, None, None) for message in taken.messages]
     await record_outcomes(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
@@ -79,7 +80,7 @@ async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambi
 ) -> None:
     step, wired = await left_behind(db)
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
-    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     await stop_hearts(db)
     reconciled = await reconcile_steadily(runtime)
     assert (reconciled.returned, reconciled.ambiguous, reconciled.finished) == (1, 1, 0)
@@ -91,7 +92,7 @@ async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambi
 async def test_messages_of_a_living_worker_are_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     assert await reconcile_steadily(runtime) == Reconciled()
     assert await states(db, step) == {"sending": 1}
 
@@ -212,9 +213,9 @@ async def test_messages_returned_to_a_cancelled_campaign_are_withdrawn(runtime: 
 async def test_a_step_is_finished_only_when_nothing_is_open(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [ANN, "+447700900124", "+447700900125"])
-    for one, state in zip(ids, ("queued", "sending", "ambiguous"), strict=True):
+    for message_id, state in zip(ids, ("queued", "sending", "ambiguous"), strict=True):
         await db.execute("update message set state = 'delivered'")
-        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", one, state)
+        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", message_id, state)
         assert await finish_drained(db) == []
     await db.execute("update message set state = 'delivered'")
     assert (await reconcile_steadily(runtime)).finished == 1
@@ -245,8 +246,8 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
         _, second = await left_behind(db, "email", "b@x.test", campaign_id=2)
         assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
         assert (await alerts(db))["held"].startswith("2 messages may")
-        for one in (first, second):  # what came of them is known after all
-            await record_outcomes(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
+        for message_id in (first, second):  # what came of them is known after all
+            await record_outcomes(db, [Outcome(message_id, 1, State.ACCEPTED)], [], source="test", now=NOON)
         await reconcile_steadily(runtime)
         assert "held" not in await alerts(db)
 

@@ -16,9 +16,10 @@ from messaging.channels.twilio.codes import meaning_of
 from messaging.outbox.claim import Claimed, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
-from messaging.outbox.retries import outcome_of, pause
+from messaging.outbox.retries import outcome_of, retry_pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from tests.support.outbox_rows import Step, add_messages, add_step, dispatcher, events, message
 
 NUMBER = "+447700900001"
@@ -48,7 +49,7 @@ async def taken(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def send(db: Connection, step: Step, sid: str, now: datetime) -> int:
     """Claim, mark and have taken what is due; how many there were."""
-    claimed = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
+    claimed = await claim(db, step.due("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
     for each in claimed.messages:
         await record_outcomes(db, [], [Intent(each.message_id, each.attempt, None, None)], source="twilio", now=now)
         done = Outcome(each.message_id, each.attempt, State.ACCEPTED, code="201 queued", provider_id=sid, segments=1)
@@ -124,7 +125,7 @@ async def test_a_late_delivery_of_the_first_try_withdraws_the_second(db: Connect
 async def test_a_late_delivery_stops_a_second_try_that_is_claimed_and_not_on_the_wire(db: Connection) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
-    (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
+    (again,) = (await claim(db, step.due("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
     assert (await say(db, State.DELIVERED, "SM1", message_id=only)).state is State.DELIVERED
     granted = await record_outcomes(
         db, [], [Intent(only, again.attempt, b"x" * 16, None)], source="twilio", now=tomorrow()
@@ -136,7 +137,7 @@ async def test_a_late_delivery_stops_a_second_try_that_is_claimed_and_not_on_the
 async def test_a_second_try_on_the_wire_is_known_by_both_its_names(db: Connection) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
-    (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
+    (again,) = (await claim(db, step.due("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
     await record_outcomes(db, [], [Intent(only, again.attempt, None, None)], source="twilio", now=tomorrow())
     await say(db, State.DELIVERED, "SM1")
     done = Outcome(only, again.attempt, State.ACCEPTED, code="201 queued", provider_id="SM2", segments=1)
@@ -166,7 +167,7 @@ async def test_a_late_outcome_of_an_ended_try_changes_nothing(db: Connection) ->
     """The callbacks of a try may all come before the worker has written down that it was taken."""
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
-    (first,) = (await claim(db, step.step("sms"), limit=1, now=NOW, dispatcher_id=await dispatcher(db))).messages
+    (first,) = (await claim(db, step.due("sms"), limit=1, now=NOW, dispatcher_id=await dispatcher(db))).messages
     await record_outcomes(db, [], [Intent(only, first.attempt, None, None)], source="twilio", now=NOW)
     await say(db, State.SENT, "SM1", message_id=only)
     await say(db, State.UNDELIVERED, "SM1", 30003, message_id=only)
@@ -227,7 +228,7 @@ class Race:
         if self.held is None and self.wired is None:
             taken = (
                 await claim(
-                    self.db, self.step.step("sms"), limit=1, now=self.now, dispatcher_id=await dispatcher(self.db)
+                    self.db, self.step.due("sms"), limit=1, now=self.now, dispatcher_id=await dispatcher(self.db)
                 )
             ).messages
             self.held = taken[0] if taken else None
@@ -316,7 +317,7 @@ def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
     assert busy.delay is not None
     assert 450 <= full.delay <= 900
     assert 7.5 <= busy.delay <= 15
-    assert all(pause(n, Reason.MAILBOX_FULL) <= 4 * 3600 and pause(n) <= 3600 for n in range(1, 60))
+    assert all(retry_pause(n, Reason.MAILBOX_FULL) <= 4 * 3600 and retry_pause(n) <= 3600 for n in range(1, 60))
 
 
 async def test_the_record_of_a_try_is_unique(db: Connection) -> None:

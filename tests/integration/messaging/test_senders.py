@@ -20,7 +20,8 @@ from messaging.outbox.senders import (
 )
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.outbox.unknown_rate import MIN_UNKNOWN_TRIES, RECENT_TRIES, UnknownRate
-from messaging.states import OUR_FAULT, State
+from messaging.reasons import OUR_FAULT
+from messaging.states import State
 from muster.operator import operator
 from tests.support.outbox_rows import NOON, SMS_FROM, Step, add_messages, add_step, events, later, message, states
 from tests.support.rows import row_of

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from core.settings import Settings
 from messaging.channels.channel import Accepted, OutboundEmail, Refused, Retry, Unknown
 from messaging.channels.smtp.channel import SmtpChannel
-from messaging.states import Reason
+from messaging.reasons import Reason
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 
 CONTENT = b"From: a@union.test\r\nTo: b@x.test\r\nSubject: Hi\r\nMessage-ID: <1-a@union.test>\r\n\r\n.dot\r\nBody\r\n"
@@ -202,15 +202,19 @@ async def test_a_refusing_greeting_stops_the_sender() -> None:
 
 
 async def test_a_cancelled_conversation_is_broken_off() -> None:
+    is_talking = asyncio.Event()
+
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.readline():
+            is_talking.set()
             writer.write(b"250 ok\r\n" if not writer.is_closing() else b"")
             await reader.read(1_000_000)
 
     async with serving(mute) as (url, _):
         channel = channel_to(url)
         sending = asyncio.create_task(channel.send(mail("ann@x.test")))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            await is_talking.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending

@@ -22,7 +22,7 @@ from messaging.channels.channel import Accepted, Refused, Retry, Unknown
 from messaging.channels.smtp import channel as smtp_channel
 from messaging.content.mime import Skeleton
 from messaging.content.render import RenderedEmail
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.support.mail_relay import EVERYTHING, HANG_UP, Relay, always, channel_to, mail, serving
 
 pytestmark = pytest.mark.both_loops

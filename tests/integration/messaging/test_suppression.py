@@ -3,7 +3,7 @@
 import pytest
 
 from core.db import Connection
-from messaging.goals import meet_goal, reopen
+from messaging.goals import meet_goal, reopen_goal
 from messaging.suppression import active_suppressions, lift, suppress
 from tests.support.outbox_rows import add_messages, add_step, events, message, states
 
@@ -118,5 +118,5 @@ async def test_meeting_a_goal_withdraws_every_nudge_for_it(db: Connection) -> No
     assert await states(db, second) == {"cancelled": 1, "queued": 1}
     assert await states(db, elsewhere) == {"queued": 2}
     assert await meet_goal(db, first.goal_id, 1, source="rep") == 0
-    assert await reopen(db, first.goal_id, 1)
-    assert not await reopen(db, first.goal_id, 1)
+    assert await reopen_goal(db, first.goal_id, 1)
+    assert not await reopen_goal(db, first.goal_id, 1)

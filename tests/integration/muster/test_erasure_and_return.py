@@ -122,11 +122,11 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
     path, keys = tmp_path / "list.csv", DigestKeys(runtime.settings.secret_key)
     path.write_text(f"address\n{PHONE}\n+447700900999\n")
     report = await listed(runtime, path, keys)
-    assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
+    assert (report.added, report.known) == (2, 0), "that they opted out is more than that they were erased"
     assert await found_in(db, (PHONE,)) == set()
     known = await find_suppression(db, PHONE, region="GB", keys=keys)
     assert [suppression.reason for suppression in known.active_suppressions] == ["opted_out"]
-    assert (await listed(runtime, path, keys)).standing == 2
+    assert (await listed(runtime, path, keys)).known == 2
     await load(runtime.pool, tmp_path, keys)
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor=operator("olga"))
     assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [

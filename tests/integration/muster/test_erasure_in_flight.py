@@ -14,7 +14,7 @@ from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.channels.channel import Accepted, OutboundMessage, Refused, Retry, SendResult, Trace
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.states import Reason
+from messaging.reasons import Reason
 from muster import erasure
 from muster.operator import operator
 from people.people_lock import lock_people_shared

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from campaigns.retention import delete_year, summarise_year
+from campaigns.retention import delete_year_at_once, summarise_year
 from core.db import Connection
 from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
@@ -93,7 +93,7 @@ async def test_a_deleted_archive_year_does_not_stop_the_tidying(runtime: Runtime
     await ready_year(db, old.step_id)
     await archive_chunk(db, old.step_id, PageViews())
     await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor=operator("olga"))
-    await delete_year(db, await summarise_year(db, 2024), actor=operator("olga"))
+    await delete_year_at_once(db, await summarise_year(db, 2024), actor=operator("olga"))
     await db.execute(
         "insert into message_event (message_id, state, source, code, detail) values ($1, null, 'twilio', 'x', $2)",
         later, {"reply": f"turquoise {PHONE}"},

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ballots.counts import add_up, totals
+from ballots.counts import correct_sums, totals
 from campaigns.erasure import find_traces
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
@@ -104,7 +104,7 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
     report = await import_suppressions(
         pool, path, actor=operator("ann"), region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
     )
-    assert (report.added, report.standing, report.rejected) == (2, 1, 1)
+    assert (report.added, report.known, report.rejected) == (2, 1, 1)
     assert report.by_reason == {"opted_out": 1, "deceased": 1}
     assert await found_in(db, (PHONE[1:],)) == set()
     path = tmp_path / "members.csv"
@@ -151,16 +151,16 @@ async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Run
     long = await add_ballot(db, name="long", closes=NOW + timedelta(days=60))
     short = await add_ballot(db, name="short", closes=NOW + timedelta(days=1))
     for ballot in (long, short):
-        for one in (person, other):
+        for person_id in (person, other):
             await db.execute(
-                "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, one, unit
+                "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, person_id, unit
             )
-        await add_up(db, ballot)
+        await correct_sums(db, ballot)
     await db.execute("update person set left_at = $1", NOW + timedelta(days=30))
     await erase(runtime, "A1")
     electors = await db.fetch("select ballot_id, person_id from elector order by ballot_id, person_id")
     assert [tuple(row) for row in electors] == sorted([(long, other), (short, person), (short, other)])
-    assert [(await totals(db, one))["electorate"] for one in (long, short)] == [1, 2]
+    assert [(await totals(db, ballot))["electorate"] for ballot in (long, short)] == [1, 2]
 
 
 async def test_an_arrival_that_is_committed_after_a_later_one_is_found(

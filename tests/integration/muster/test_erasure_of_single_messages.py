@@ -18,7 +18,8 @@ from messaging.outbox.concealment import Contents
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from messaging.suppression import suppress
 from muster import erasure
 from muster.operator import operator
@@ -37,15 +38,15 @@ STATES: Final = ("queued", "claimed", "wired", "ambiguous", "accepted", "sent", 
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 async def _every_kind_in_every_state(db: Connection, person_id: int | None) -> dict[tuple[MessageKind, str], int]:

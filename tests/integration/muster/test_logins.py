@@ -225,14 +225,16 @@ TWO_LOGINS = """
 async def test_an_installation_with_logins_of_its_own_is_taken_over_while_it_runs(
     bare: BarePostgres, tmp_path: Path, shape: str
 ) -> None:
-    one = shape == "one login"
-    await bare.empty(owner="muster" if one else "postgres")
-    if not one:
+    has_one_login = shape == "one login"
+    await bare.empty(owner="muster" if has_one_login else "postgres")
+    if not has_one_login:
         group = "group" in shape
         granted, to = ("create role clerks; grant clerks to muster;", "clerks") if group else ("", "muster")
         inherits = "noinherit" if "nothing" in shape else "inherit"
         await ask(bare.admin_url(), TWO_LOGINS.format("muster", inherits, granted, to, to, to), "select 1")
-    await migrate_as_before(bare.url("muster", "muster") if one else bare.url("muster_owner", "old owner"), tmp_path)
+    await migrate_as_before(
+        bare.url("muster", "muster") if has_one_login else bare.url("muster_owner", "old owner"), tmp_path
+    )
     await ask(bare.url("muster", "muster"), "insert into person (external_id) values ('100001') returning 1")
 
     before = muster("migrate", bare, tmp_path)
@@ -244,8 +246,8 @@ async def test_an_installation_with_logins_of_its_own_is_taken_over_while_it_run
     # without its membership a login that may write is shown nothing, and that is said before it happens
     await ask(bare.admin_url(), "revoke muster_worker from muster", "select 1")
     blind = muster("migrate", bare, tmp_path)
-    assert ("muster has worked with the tables and would see no row" in blind.stderr) == (not one)
-    assert blind.returncode == (0 if one else 1)
+    assert ("muster has worked with the tables and would see no row" in blind.stderr) == (not has_one_login)
+    assert blind.returncode == (0 if has_one_login else 1)
     await ask(bare.admin_url(), "grant muster_worker to muster", "delete from person", "select 1")
     # the former login goes as the documentation says
     (goes,) = re.findall(r"`(reassign owned by muster .*drop role muster;)`", (DOCS / "logins.md").read_text())

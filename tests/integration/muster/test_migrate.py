@@ -23,7 +23,7 @@ from core.db.logins import Login, address_as
 from core.db.migrate import FOLDERS, migrate, migration_files, pending
 from core.errors import Conflict, SettingsError
 from core.settings import ROOT
-from muster.embedded.postgres import Postgres, _binaries, start_postgres
+from muster.embedded.postgres import Postgres, find_binaries, start_postgres
 from muster.embedded.valkey import Valkey
 from tests.support.former_schema import migrate_as_before
 
@@ -72,7 +72,7 @@ async def execute(url: str, sql: str) -> None:
 
 def dump(url: str) -> str:
     """Everything in a database: definitions, rows and rights."""
-    done = subprocess.run([_binaries() / "pg_dump", url], capture_output=True, text=True, check=True)
+    done = subprocess.run([find_binaries() / "pg_dump", url], capture_output=True, text=True, check=True)
     # lines that have another key each time
     return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
 

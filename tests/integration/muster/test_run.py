@@ -27,7 +27,7 @@ from core.settings import Settings
 from muster.cli.user_messages import sandbox_page
 from muster.embedded.running import only_run, sandbox_at, served_at
 from muster.embedded.valkey import Valkey
-from muster.run import SandboxPorts, _Start
+from muster.run import SandboxPorts, Startup
 
 MUSTER = [sys.executable, "-m", "muster"]
 
@@ -247,7 +247,7 @@ async def test_a_port_that_is_taken_at_the_last_moment_is_given_up_for_the_next(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        class Late(_Start):
+        class Late(Startup):
             """Looks before the other program takes the port, and starts after."""
 
             looks = 0

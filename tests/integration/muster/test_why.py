@@ -69,8 +69,8 @@ async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Se
     person = await add_person(db, "M1", sms="+447700900126", email="m1@example.org")
     other = await add_person(db, "M2")
     ballot_id = await add_ballot(db)
-    for one in (person, other):
-        await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, one)
+    for person_id in (person, other):
+        await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, person_id)
     campaign_id = await add_campaign(db, ballot_id)
     first = await add_step(db, campaign_id=campaign_id, launched_at=NOW)
     await add_messages(db, first, "sms", ["+447700900126"], first_person=person)

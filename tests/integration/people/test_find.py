@@ -10,7 +10,7 @@ import pytest
 
 from ballots.claims import record_claim, retract_claim
 from campaigns.replies.answer_history import answers_by, answers_to
-from core.access import Scope, Sight
+from core.access import ReadScope, Scope
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
@@ -78,7 +78,7 @@ async def test_staff_find_the_people_of_their_scope(runtime: Runtime, db: Connec
     await add_person(db, "Z001", sms="+447400123459", first_name="Siân")
 
     async def found(text: str, people: Scope, contacts: Scope) -> dict[str, int]:
-        async with scoped_pools(runtime).within(Sight(people, contacts)) as scoped:
+        async with scoped_pools(runtime).within(ReadScope(people, contacts)) as scoped:
             return {hit.external_id: len(hit.addresses) for hit in await find_people(scoped, text, region="GB")}
 
     everywhere, nowhere = Scope(is_everywhere=True), Scope()

@@ -24,7 +24,9 @@ async def load(pool: Pool, folder: Path, text: str, **options: Any) -> ImportRep
 
 
 def named(report: ImportReport) -> list[tuple[str, int, str, str, str]]:
-    return [(one.code, one.line, one.member_id, one.column, one.value) for one in report.problems]
+    return [
+        (problem.code, problem.line, problem.member_id, problem.column, problem.value) for problem in report.problems
+    ]
 
 
 def test_the_command_says_which_date_of_whom_cannot_be_read(settings: Settings, tmp_path: Path) -> None:

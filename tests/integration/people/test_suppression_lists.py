@@ -81,8 +81,8 @@ async def test_a_repeated_list_changes_nothing_and_keeps_the_first_reason(
     await suppress(db, channel="sms", address=ANN, reason="wrong_number", source="staff")
     text = f"phone\n{ANN}\n{BOB}\n{BOB}\n"
     first, again = await take_in(pool, tmp_path, text), await take_in(pool, tmp_path, text)
-    assert (first.added, first.standing) == (1, 2)
-    assert (again.added, again.standing) == (0, 3)
+    assert (first.added, first.known) == (1, 2)
+    assert (again.added, again.known) == (0, 3)
     assert ("sms", ANN, "all", "wrong_number", "staff") in await suppressions(db)
 
 

@@ -108,13 +108,13 @@ async def mail(sandbox: Sandbox, asker: Asker, people: int) -> None:
     port = int(sandbox.smtp_url.partition("?")[0].rpartition(":")[2])
     async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
         for number in range(people):
-            one, confirm, out = EmailMessage(), token(), token()
-            one["Subject"], one["Message-ID"] = "Vote", f"<m{number}@union.test>"
-            one["List-Unsubscribe"] = f"<{asker.url}/u/{out}>"
-            one["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-            one.set_content(f"Voted? {asker.url}/{confirm}\nStop: {asker.url}/u/{out}")
-            one.add_alternative(f'<a href="{asker.url}/{confirm}">Voted?</a>', subtype="html")
-            await smtp.send_message(one, sender="b@union.test", recipients=[f"m{number}@example.test"])
+            mail, confirm, out = EmailMessage(), token(), token()
+            mail["Subject"], mail["Message-ID"] = "Vote", f"<m{number}@union.test>"
+            mail["List-Unsubscribe"] = f"<{asker.url}/u/{out}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+            mail.set_content(f"Voted? {asker.url}/{confirm}\nStop: {asker.url}/u/{out}")
+            mail.add_alternative(f'<a href="{asker.url}/{confirm}">Voted?</a>', subtype="html")
+            await smtp.send_message(mail, sender="b@union.test", recipients=[f"m{number}@example.test"])
 
 
 async def text(sandbox: Sandbox, asker: Asker, people: int, *, sender: str = "+447480000001") -> None:
@@ -141,8 +141,8 @@ async def test_members_press_the_button_they_mean(asker: Asker, answer: str, aga
         await mail(sandbox, asker, 5)
         await sandbox.idle()
         assert list(asker.answers.values()) == [answer] * 5
-        standing = {one.token: one.answer for one in sandbox.record.standing()}
-        assert standing == asker.answers
+        final_answers = {answer.token: answer.answer for answer in sandbox.record.final_answers()}
+        assert final_answers == asker.answers
         assert sandbox.record.summary()["asked_again"] == (5 if again else 0)
 
 
@@ -197,7 +197,7 @@ async def test_members_answer_by_text(asker: Asker) -> None:
     async with open_sandbox(opened(sms=habits, undo=0.0)) as sandbox:
         await text(sandbox, asker, 40)
         await sandbox.idle()
-        routes = Counter(one.route for one in sandbox.record.confirmed())
+        routes = Counter(answer.route for answer in sandbox.record.confirmed())
         assert routes["link"] == len(asker.answers) > 0
         inbound = [message for message in sandbox.twilio.messages if message.direction == "inbound"]
         stopped = sum(text.body.upper() in {"STOP", "UNSUBSCRIBE"} for text in inbound)
@@ -221,7 +221,7 @@ async def test_the_same_seed_makes_the_same_people_do_the_same(asker: Asker) -> 
             await sandbox.idle()
             did.append(sorted((act.address, act.did, act.route, act.answer) for act in sandbox.record.acts))
     assert did[0] == did[1]
-    assert len({one[1] for one in did[0]}) > 2
+    assert len({act[1] for act in did[0]}) > 2
 
 
 async def test_scanners_look_at_everything_and_confirm_nothing_they_are_asked_twice(asker: Asker) -> None:
@@ -238,7 +238,7 @@ async def test_scanners_look_at_everything_and_confirm_nothing_they_are_asked_tw
         assert asker.trapped > 0
         assert asker.requests["POST"] > 0
         assert asker.answers == {}
-        assert sandbox.record.standing() == []
+        assert sandbox.record.final_answers() == []
 
 
 async def test_nobody_reads_anything_unless_asked_to(asker: Asker) -> None:

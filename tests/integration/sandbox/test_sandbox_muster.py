@@ -146,13 +146,15 @@ async def _check(db: Connection, sandbox: Sandbox, people: dict[str, int]) -> No
     voted = {
         (row["person_id"], row["source"]) for row in await db.fetch("select * from claim_status where kind = 'voted'")
     }
-    assert voted == {(people[one.address], one.route) for one in record.confirmed()}
+    assert voted == {(people[answer.address], answer.route) for answer in record.confirmed()}
     assert len({source for _, source in voted}) == 2
     stopped = await db.fetch("select address from suppression where reason = 'opted_out' and channel <> 'person'")
     assert {row["address"] for row in stopped} == set(record.opted_out())
     assert len(set(record.opted_out().values())) > 1
     assert {hit.method for hit in record.hits} == {"HEAD", "GET", "POST"}
-    only_machines = {people[hit.address] for hit in record.hits} - {people[one.address] for one in record.standing()}
+    only_machines = {people[hit.address] for hit in record.hits} - {
+        people[answer.address] for answer in record.final_answers()
+    }
     assert only_machines
     claimed = {row["person_id"] for row in await db.fetch("select person_id from claim")}
     assert not only_machines & claimed

@@ -165,9 +165,9 @@ async def test_every_list_is_available_as_json(sandbox: Sandbox, http: aiohttp.C
     await sandbox.idle()
     [mail] = await get_json(http, "/sandbox/mails?to=anna&limit=5")
     assert (mail["subject"], mail["message_id"], mail["fate"]) == ("Vote <now>", "<m1@union.test>", "delivered")
-    one = await get_json(http, "/sandbox/mails/1")
-    assert isinstance(one, dict)
-    assert one["html"].startswith("<html>")
+    first = await get_json(http, "/sandbox/mails/1")
+    assert isinstance(first, dict)
+    assert first["html"].startswith("<html>")
     [text] = await get_json(http, f"/sandbox/messages?who={ANNA}")
     assert (text["to"], text["status"]) == (ANNA, "delivered")
     national = f"0{ANNA[3:7]} {ANNA[7:]}"
@@ -184,7 +184,7 @@ async def test_every_list_is_available_as_json(sandbox: Sandbox, http: aiohttp.C
     assert summary["messages"]["by_status"] == {"outbound-api": {"delivered": 1}}
     record = await get_json(http, "/sandbox/record")
     assert isinstance(record, dict)
-    assert set(record) == {"summary", "standing", "acts", "hits"}
+    assert set(record) == {"summary", "final_answers", "acts", "hits"}
 
 
 async def run_sandbox(*arguments: str) -> asyncio.subprocess.Process:

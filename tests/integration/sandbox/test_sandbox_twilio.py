@@ -20,7 +20,7 @@ from tests.support.sandbox_twilio import (
     SERVICE,
     Hook,
     Sdk,
-    _basic,
+    basic_auth,
     open_both,
     open_hook,
     refusal,
@@ -175,7 +175,7 @@ async def test_lists_are_filtered_by_date_both_ends_included(sandbox: Sandbox, s
     assert await found(date_sent_before=sent)
     assert not await found(date_sent_before=sent - second)
     assert await found(date_sent_after=sent - second, date_sent_before=sent + second)
-    async with aiohttp.ClientSession(headers={"Authorization": _basic(sandbox)}) as http:
+    async with aiohttp.ClientSession(headers={"Authorization": basic_auth(sandbox)}) as http:
         url = f"{sandbox.twilio_base_url}/2010-04-01/Accounts/{QUICK.account_sid}/Messages.json"
         days = {
             "DateSent=2026-03-14": 1,

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.twilio.magic import FROM, TO
-from tests.support.sandbox_twilio import OURS, QUICK, Hook, Sdk, _basic, refusal
+from tests.support.sandbox_twilio import OURS, QUICK, Hook, Sdk, basic_auth, refusal
 
 
 @pytest.mark.parametrize("number", [number for number, trick in TO.items() if trick.refuse])
@@ -54,7 +54,7 @@ async def test_magic_recipients_break_the_api(sandbox: Sandbox, sdk: Sdk, number
 
 
 async def test_a_429_says_when_to_come_back(sandbox: Sandbox) -> None:
-    async with aiohttp.ClientSession(headers={"Authorization": _basic(sandbox)}) as http:
+    async with aiohttp.ClientSession(headers={"Authorization": basic_auth(sandbox)}) as http:
         url = f"{sandbox.twilio_base_url}/2010-04-01/Accounts/{QUICK.account_sid}/Messages.json"
         form = {"To": "+447700900921", "From": OURS, "Body": "Hi"}
         async with http.post(url, data=form) as answer:

@@ -10,7 +10,7 @@ import pytest
 
 from core.db import Connection
 from core.settings import Settings
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.questions import get_question
 from services.questions.responses import record_response
 from tests.support.command import run_commands
@@ -49,10 +49,12 @@ async def test_a_question_is_made_shown_and_listed(settings: Settings, db: Conne
     assert "North / Leeds" in shown.out
     assert "Welsh (cy)" in shown.out
     found = as_json.json()
-    assert [(one["name"], one["people"], one["low"]) for one in found["answers"]] == [
+    assert [(answer["name"], answer["people"], answer["low"]) for answer in found["answers"]] == [
         ("good", 2, False), ("fair", 0, False), ("poor", 1, True),
     ]  # fmt: skip
-    assert [(one["path"], one["answers"]) for one in found["units"]] == [("North", {"good": 2, "fair": 0, "poor": 1})]
+    assert [(unit["path"], unit["answers"]) for unit in found["units"]] == [
+        ("North", {"good": 2, "fair": 0, "poor": 1})
+    ]
     assert "visit-2026" in listed.out
     assert "Did you mean visit-2026?" in unknown.err
 
@@ -69,10 +71,10 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
         f"question answers visit-2026 --comments --csv {path} --actor olga",
         f"question answers visit-2026 --csv {path}",
     )  # fmt: skip
-    assert [(one["member_id"], one["answer"]) for one in everybody.json()] == [
+    assert [(row["member_id"], row["answer"]) for row in everybody.json()] == [
         ("R1", "good"), ("R2", "poor"), ("R3", "good"),
     ]  # fmt: skip
-    assert [(one["member_id"], one["comments"]) for one in leeds.json()] == [
+    assert [(row["member_id"], row["comments"]) for row in leeds.json()] == [
         ("R1", ["nice staff"]), ("R2", ["=waited two hours"]),
     ]  # fmt: skip
     assert "waited two hours" in poor.out
@@ -125,5 +127,5 @@ async def test_no_answer_has_words_that_mean_anything_else(settings: Settings, t
     )
     made, shown = run_commands(settings, f"question create {file}", "question show visit")
     assert (made.code, made.out) == (1, "")
-    assert f"“{folded(label)}” (good) is read as" in made.err
+    assert f"“{fold_phrase(label)}” (good) is read as" in made.err
     assert "There is no question visit" in shown.err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
-from services.questions.counts import answer_counts, compact, recount, unit_answers
+from services.questions.counts import answer_counts, compact_answers, find_answer_differences, unit_answers
 from services.questions.questions import Question
 from services.questions.responses import present_answer, record_response, retract_response
 from tests.support.electorate import NOW, add_person, add_unit
@@ -115,12 +115,12 @@ async def test_counts_are_by_campaign_and_by_unit(db: Connection) -> None:
     assert await answer_counts(db, question, 1) == {"good": 1, "fair": 0, "poor": 1}
     assert await answer_counts(db, question, 2) == {"good": 1, "fair": 1, "poor": 0}
     rows = await unit_answers(db, question, "branch")
-    assert [(one.path, one.answers, one.total) for one in rows] == [
+    assert [(row.path, row.answers, row.total) for row in rows] == [
         ("North / Leeds", {"good": 1, "fair": 0, "poor": 1}, 2),
         ("North / York", {"good": 1, "fair": 0, "poor": 0}, 1),
         ("", {"good": 0, "fair": 1, "poor": 0}, 1),
     ]
-    assert [(one.name, one.total) for one in await unit_answers(db, question, "region", 1)] == [("North", 2)]
+    assert [(row.name, row.total) for row in await unit_answers(db, question, "region", 1)] == [("North", 2)]
 
 
 async def test_who_moves_and_answers_anew_is_counted_where_they_were(db: Connection) -> None:
@@ -128,8 +128,8 @@ async def test_who_moves_and_answers_anew_is_counted_where_they_were(db: Connect
     await _answer(db, question, person, "good")
     await db.execute("update person set unit_id = $1", await add_unit(db, "York"))
     await _answer(db, question, person, "poor")
-    assert [(one.name, one.total) for one in await unit_answers(db, question, "branch")] == [("Leeds", 1)]
-    assert await recount(db, question.question_id) == []
+    assert [(row.name, row.total) for row in await unit_answers(db, question, "branch")] == [("Leeds", 1)]
+    assert await find_answer_differences(db, question.question_id) == []
 
 
 async def test_the_ledger_refuses_every_change(db: Connection) -> None:
@@ -152,7 +152,7 @@ async def test_two_answers_of_one_person_at_once_count_once(pool: Pool, db: Conn
 
     await asyncio.gather(*(answer(name) for name in ("good", "poor", "fair", "good")))
     assert sum((await answer_counts(db, question)).values()) == 1
-    assert await recount(db, question.question_id) == []
+    assert await find_answer_differences(db, question.question_id) == []
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -171,22 +171,22 @@ async def test_any_order_of_answers_and_undos_leaves_each_with_their_last(
             await add_person(db, f"{question.name}-{n}", unit=await add_unit(db, f"{question.name} {n}"))
             for n in range(3)
         ]
-        standing: list[list[tuple[int, str]]] = [[], [], []]
+        valid: list[list[tuple[int, str]]] = [[], [], []]
         for who, act, campaign in acts:
             if act != "undo":
                 response = await _answer(db, question, people[who], act, campaign_id=campaign)
-                standing[who].append((response, act))
-            elif standing[who]:
-                response, _ = standing[who].pop()
+                valid[who].append((response, act))
+            elif valid[who]:
+                response, _ = valid[who].pop()
                 await retract_response(db, response, recorder="member", source="link")
-        await compact(db)
+        await compact_answers(db)
 
-        for person, theirs in zip(people, standing, strict=True):
+        for person, theirs in zip(people, valid, strict=True):
             now = await present_answer(db, question.question_id, person)
             assert (now and now.answer) == (theirs[-1][1] if theirs else None)
             assert await _goal_met(db, question, person) is bool(theirs)
-        assert await recount(db, question.question_id) == []
-        assert sum((await answer_counts(db, question)).values()) == sum(map(bool, standing))
+        assert await find_answer_differences(db, question.question_id) == []
+        assert sum((await answer_counts(db, question)).values()) == sum(map(bool, valid))
 
 
 async def test_each_open_question_has_a_letter_of_its_own(db: Connection) -> None:

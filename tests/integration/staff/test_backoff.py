@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.db import Connection
-from staff.backoff import Backoff, TooManyTries, forget_tries, take_try
+from staff.backoff import Backoff, TooManyTries, delete_tries, take_try
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KIND = Backoff("tests", free=3, first=10, longest=25, forgotten_after=timedelta(minutes=15))
@@ -38,5 +38,5 @@ async def test_waits_double_up_to_the_longest_and_are_forgotten(db: Connection) 
         at += timedelta(seconds=seconds)
         assert await waits(db, at) == ""
     assert await waits(db, at + timedelta(minutes=16)) == "", "forgotten"
-    await forget_tries(db, KIND, "ada")
+    await delete_tries(db, KIND, "ada")
     assert await waits(db, NOW) == ""

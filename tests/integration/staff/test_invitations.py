@@ -25,8 +25,8 @@ from staff.invitations import (
     withdraw_invitations_of,
 )
 from staff.quoted_links import without_links
-from staff.retention import forget_expired
-from staff.sessions import Device, admit
+from staff.retention import delete_expired
+from staff.sessions import Device, admit_session
 from tests.support.electorate import add_unit
 from tests.support.staff_accounts import BY, NETWORK, add_account, sign_in
 
@@ -56,7 +56,7 @@ async def test_an_invitation_makes_an_account_with_a_grant_and_a_session(db: Con
     assert await db.fetchval("select count(*) from staff") == 0
     later = NOW + INVITATION_LASTS - timedelta(seconds=1)
     session = await accept(db, token, at=later)
-    admission = await admit(db, session, now=later)
+    admission = await admit_session(db, session, now=later)
     assert admission is not None
     assert (admission.staff.email, admission.staff.name) == (ADA, "Ada Price")
     assert [(grant.role, grant.unit_id) for grant in admission.staff.grants] == [("rep", leeds)]
@@ -148,7 +148,7 @@ async def test_accepting_ends_the_session_that_the_browser_held(db: Connection) 
     await add_account(db, "eve@union.test", "viewer", now=NOW)
     planted = await sign_in(db, "eve@union.test", now=NOW)
     assert await accept(db, await invited(db), replaces=planted) is not None
-    assert await admit(db, planted, now=NOW) is None
+    assert await admit_session(db, planted, now=NOW) is None
 
 
 async def test_an_invitation_that_comes_back_from_outside_is_masked_and_ends(db: Connection) -> None:
@@ -231,5 +231,5 @@ async def test_invitations_that_nobody_accepted_are_forgotten_after_a_month(db: 
     taken = (await invite(db, "bob@union.test", "Bob", "rep", by=BY, now=NOW)).rpartition("/")[2]
     assert await accept(db, taken) is not None
     for days, left in ((30, 3), (31, 2), (37, 2), (38, 1)):
-        await forget_expired(db, now=NOW + timedelta(days=days))
+        await delete_expired(db, now=NOW + timedelta(days=days))
         assert await db.fetchval("select count(*) from staff_invitation") == left, days

@@ -13,13 +13,13 @@ from core.db import Connection, Pool
 from core.errors import NotFound
 from staff.backoff import TooManyTries
 from staff.passkeys import site_of
-from staff.proofs import is_fresh, prove_by_passkey
 from staff.second_factor import (
     add_passkey,
     passkey_options,
     reset_second_factors,
 )
-from staff.sessions import admit
+from staff.second_factor_check import is_fresh, prove_by_passkey
+from staff.sessions import admit_session
 from tests.support.passkey_device import PasskeyDevice
 from tests.support.second_factors import LAPTOP, NOW, SITE, asked, by_passkey, make_passkey, told
 from tests.support.staff_accounts import BY, NETWORK, SETTINGS, add_account, sign_in, who
@@ -100,7 +100,7 @@ async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) 
     device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
     planted = await sign_in(db, "eve@union.test", now=NOW)
     assert await by_passkey(db, device.get(await asked(db)), replaces=planted) is not None
-    assert await admit(db, planted, now=NOW) is None
+    assert await admit_session(db, planted, now=NOW) is None
 
 
 async def test_a_passkey_is_bound_to_its_site(db: Connection) -> None:
@@ -130,7 +130,7 @@ async def test_a_copied_passkey_is_refused_from_then_on_and_everybody_learns_of_
     assert await by_passkey(db, device.get(await asked(db))) is None
     device.count = 50
     assert await by_passkey(db, device.get(await asked(db))) is None, "which one is the copy nobody knows"
-    assert await admit(db, token, now=NOW) is None
+    assert await admit_session(db, token, now=NOW) is None
     actions = await db.fetch(
         "select action, actor, subject, detail->>'passkey' is not null from audit_shown"
         " where action ~ 'copied|failed' order by audit_id"

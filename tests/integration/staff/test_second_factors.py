@@ -14,9 +14,8 @@ from core.db import Connection, Pool
 from core.errors import Conflict
 from staff.backoff import TooManyTries
 from staff.grants import give_grant, revoke_grant
-from staff.proofs import is_fresh, prove_by_passkey
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
-from staff.retention import forget_expired
+from staff.retention import delete_expired
 from staff.second_factor import (
     LastFactor,
     begin_app,
@@ -27,7 +26,8 @@ from staff.second_factor import (
     renew_recovery_codes,
     reset_second_factors,
 )
-from staff.sessions import admit
+from staff.second_factor_check import is_fresh, prove_by_passkey
+from staff.sessions import admit_session
 from staff.sign_in import make_sign_in_link, use_link
 from staff.totp import accept_totp, pending_secret
 from tests.support.second_factors import NOW, SITE, asked, by_passkey, make_passkey, prove, told
@@ -141,7 +141,7 @@ async def test_the_token_from_before_the_proof_has_proven_nothing(db: Connection
     proven = await prove(db, planted, app.at(later), at=later)
     assert proven not in {None, planted}
     assert (await who(db, planted, now=later)).awaits_second_factor
-    assert await admit(db, planted, now=later + timedelta(minutes=2)) is None
+    assert await admit_session(db, planted, now=later + timedelta(minutes=2)) is None
 
 
 async def test_guessing_waits_longer_and_longer_but_from_elsewhere_nobody_waits(db: Connection) -> None:
@@ -186,8 +186,8 @@ async def test_a_secret_is_seen_and_confirmed_in_its_own_session_alone(db: Conne
     assert await confirm_app(db, other, thief, code, settings=SETTINGS, came_from="x", now=NOW) is None
     proof = await confirm_app(db, session, own, code, settings=SETTINGS, came_from=NETWORK, now=NOW)
     assert proof is not None
-    assert await admit(db, thief, now=NOW) is None, "whoever had a link was in until now"
-    assert await admit(db, proof.token, now=NOW) is not None
+    assert await admit_session(db, thief, now=NOW) is None, "whoever had a link was in until now"
+    assert await admit_session(db, proof.token, now=NOW) is not None
     assert await db.fetchval("select count(*) from staff_totp") == 1
     noted = await db.fetch("select action, detail from audit_shown where action ~ 'totp|ended' order by audit_id")
     assert [tuple(row) for row in noted] == [
@@ -202,7 +202,7 @@ async def test_a_set_up_that_was_left_off_is_forgotten(db: Connection) -> None:
     await add_account(db, "ada@union.test", "administrator", now=NOW)
     await begin_app(db, await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW), keys=KEYS, now=NOW)
     for minutes, left in ((29, 1), (30, 0)):
-        await forget_expired(db, now=NOW + timedelta(minutes=minutes))
+        await delete_expired(db, now=NOW + timedelta(minutes=minutes))
         assert await db.fetchval("select count(*) from staff_totp") == left
 
 
@@ -214,8 +214,8 @@ async def test_the_owner_is_told_of_each_change(db: Connection) -> None:
     passkey_id = await db.fetchval("select passkey_id from staff_passkey")
     await remove_passkey(db, session, passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW)
     elsewhere = await prove(db, await sign_in(db, "ada@union.test", now=NOW), codes[0], at=NOW)
-    assert await admit(db, elsewhere, now=NOW) is not None
-    assert await admit(db, token, now=NOW) is not None, "another factor ends no session"
+    assert await admit_session(db, elsewhere, now=NOW) is not None
+    assert await admit_session(db, token, now=NOW) is not None, "another factor ends no session"
     await renew_recovery_codes(db, session, settings=SETTINGS, came_from=NETWORK, now=NOW)
     assert await told(db) == [
         "An authenticator app was set up", "A passkey was added", "A passkey was removed", "A recovery code was used",
@@ -230,7 +230,7 @@ async def test_a_link_alone_does_not_replace_a_second_factor(db: Connection) -> 
     before = await who(db, stolen, now=NOW)  # as a page that was opened before the owner set anything up
     await begin_app(db, before, keys=KEYS, now=NOW)
     await make_passkey(db, own)
-    assert await admit(db, stolen, now=NOW) is None, "it ended with the first factor"
+    assert await admit_session(db, stolen, now=NOW) is None, "it ended with the first factor"
     stolen = await sign_in(db, "ada@union.test", now=NOW)
     for session in (before, await who(db, stolen, now=NOW)):
         with pytest.raises(Conflict, match="proven first"):
@@ -302,7 +302,7 @@ async def test_a_reset_removes_everything_and_signs_out(db: Connection) -> None:
         await reset_second_factors(db, ada, by=Actor(ActorKind.STAFF, "eve@union.test", eve), now=NOW)
     removed = await reset_second_factors(db, ada, by=BY, now=NOW)
     assert removed == {"apps": 1, "passkeys": 1, "recovery_codes": HOW_MANY, "sessions": 1}
-    assert await admit(db, token, now=NOW) is None
+    assert await admit_session(db, token, now=NOW) is None
     assert await by_passkey(db, device.get(await asked(db))) is None
     again = await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
     assert (again.has_second_factor, again.awaits_second_factor) == (False, True)

@@ -17,7 +17,7 @@ from core.runtime import open_runtime
 from core.settings import Settings
 from messaging.suppression import suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.sessions import admit
+from staff.sessions import admit_session
 from staff.sign_in import link_works, use_link
 from tests.integration.staff.conftest import Muster
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
@@ -84,7 +84,7 @@ async def test_signing_somebody_out_ends_sessions_and_unused_links(user: Muster,
     ended = user("sign-out", "Ada@union.example.com")
     assert "Ended: 2 sessions and 1 unused link." in ended.stdout, ended.stderr
     for session in sessions:
-        assert await admit(db, session, now=system_clock()) is None
+        assert await admit_session(db, session, now=system_clock()) is None
     assert not await link_works(db, tokens[2], now=system_clock())
     [ada] = json.loads(user("list", "--json").stdout)
     assert ada["signed_in_at"], "when somebody was here last is still known"

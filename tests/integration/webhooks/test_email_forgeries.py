@@ -38,7 +38,7 @@ from tests.support.email_events import (
 )
 from webhooks import process_inbound
 from webhooks.email import HANDLERS, PROVIDERS
-from webhooks.email.providers.sendgrid import _digest, _signed
+from webhooks.email.providers.sendgrid import is_signed, request_digest
 
 OLD = timedelta(hours=27)
 
@@ -85,9 +85,9 @@ def test_sendgrids_own_example_verifies() -> None:
         "smtp-id": "<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>", "timestamp": 1600112492,
     }  # fmt: skip
     body = json.dumps([event], sort_keys=True, separators=(",", ":")).encode() + b"\r\n"
-    assert _signed(key, signature, _digest("1600112502", body))
-    assert not _signed(key, signature, _digest("1600112503", body))
-    assert not _signed(key, signature, _digest("1600112502", body.strip()))
+    assert is_signed(key, signature, request_digest("1600112502", body))
+    assert not is_signed(key, signature, request_digest("1600112503", body))
+    assert not is_signed(key, signature, request_digest("1600112502", body.strip()))
 
 
 async def test_a_changed_moved_or_old_request_of_sendgrids_is_refused(world: World, db: Connection) -> None:

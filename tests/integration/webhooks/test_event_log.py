@@ -66,7 +66,7 @@ async def test_claims_are_sent_with_ids_and_the_members_status(worker: WebhookWo
     assert kind == "claim.voted"
     assert data.items() >= {
         "ballot": "pay-2026", "claim_id": claim, "person_id": person, "member_id": "M1", "source": "link",
-        "standing": "voted", "retracts": None,
+        "status": "voted", "retracts": None,
     }.items()  # fmt: skip
 
 
@@ -134,7 +134,9 @@ async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: C
     await launch_due_steps(worker.runtime)
     await cancel(db, "pay", operator("ada"))
     await worker.record_new_events()
-    assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
+    assert await types(db) == [
+        f"campaign.{change}" for change in ("paused", "resumed", "finished", "resumed", "cancelled")
+    ]
     rows_stored = (await events(db))[0][1]
     assert rows_stored == {
         "campaign": "pay",

@@ -223,7 +223,7 @@ async def test_retries_grow_apart_until_the_item_is_parked_with_an_alert(
     assert await states(db) == {"a": "parked"}
     assert "RuntimeError" in await db.fetchval("select error from inbound_log")
     [alert] = await db.fetch("select key, severity, remedy from alert")
-    assert (alert["key"], alert["severity"]) == ("inbox:t", "warning")
+    assert (alert["key"], alert["severity"]) == ("inbound:t", "warning")
     clock.wait(days=1)
     assert await process(here, 10, {"t": handler}) == 0
 

@@ -85,7 +85,7 @@ async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: MailroomSe
     await room.tell("dsn-hard", other)
     states = [row["state"] for row in await db.fetch("select state from inbound_log order by inbound_id")]
     assert states == ["parked", "done"]
-    assert await db.fetchval("select severity from alert where key = 'inbox:mail'") == "warning"
+    assert await db.fetchval("select severity from alert where key = 'inbound:mail'") == "warning"
     assert (await state_of(db, other.message_id))[0] == "bounced"
 
 

@@ -13,7 +13,7 @@ from core.alerts import open_alerts
 from core.db import Connection
 from core.errors import InputError
 from core.runtime import Runtime
-from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, forget_soft_bounces
+from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, delete_old_bounces
 from messaging.outbox.senders import MIN_REFUSALS, resume_sender
 from muster.operator import operator
 from tests.support.another_email import another_email
@@ -94,9 +94,9 @@ async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: MailroomSe
     (alert,) = await open_alerts(db)
     assert (alert.severity, alert.detail) == ("notice", {"message_id": recipient.message_id})
     now = datetime.now(UTC)
-    await forget_soft_bounces(db, now)
+    await delete_old_bounces(db, now)
     assert await open_alerts(db) != []
-    await forget_soft_bounces(db, now + ALERT_LASTS + timedelta(minutes=1))
+    await delete_old_bounces(db, now + ALERT_LASTS + timedelta(minutes=1))
     assert await open_alerts(db) == []
 
 

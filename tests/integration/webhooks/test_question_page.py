@@ -93,7 +93,7 @@ async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_but
     assert not await room.db.fetchval("select count(*) from response_comment")
 
     page = await tap(client, clock, path, page, "call_me")
-    assert [one.why_open for one in await open_replies(room.db)] == ["call_me"]
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["call_me"]
     page = await tap(client, clock, path, page, "undo_call")
     assert "We will not call you." in page.words
     assert (await room.answer_of(ann), await open_replies(room.db)) == (("good", None), [])
@@ -215,7 +215,7 @@ async def test_a_comment_that_asks_to_cancel_is_for_a_person(
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
     await write(client, clock, path, page, "please cancel")
-    assert [one.why_open for one in await open_replies(room.db)] == ["cancel"]
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["cancel"]
     assert not await room.db.fetchval("select count(*) from suppression")
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import lift
 from sandbox import SandboxConfig, open_sandbox
 from tests.support import vonage_requests as vonage
@@ -30,7 +30,7 @@ from webhooks import delete_stale_rows, process_inbound
 from webhooks.email import PROVIDERS
 
 KEEP = timedelta(days=2)
-"""The least that MUSTER_KEEP_INBOX can be."""
+"""The least that MUSTER_KEEP_INBOUND can be."""
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ async def test_every_page_and_what_follows_a_press_is_in_their_language(
     url = getattr(asked, path)
     page = await read(await client.get(url))
     assert page.language == "cy"
-    pressed = next(one for one in page.buttons if one != "page")
+    pressed = next(button for button in page.buttons if button != "page")
     after = await read(await client.post(url, data=page.fields | {"answer": pressed}))
     assert after.language == "cy"
     assert WELSH["languages"] in (await (await client.get(url)).text())

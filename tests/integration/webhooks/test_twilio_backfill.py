@@ -113,7 +113,7 @@ async def test_texts_older_than_the_inbound_log_are_not_fetched(
     await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=60))
     came(sandbox, "STOP", ago=40 * 86400)
     came(sandbox, "Voted", ago=20 * 86400)
-    assert here.settings.keep_inbox == 30
+    assert here.settings.keep_inbound == 30
     assert await backfill(here) == 1
     assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbound_log") == "Voted"
 

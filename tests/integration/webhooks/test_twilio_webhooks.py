@@ -315,7 +315,7 @@ async def test_an_unknown_status_is_parked_with_an_alert_and_delays_nothing(
     await process_inbound(here, 10)
     assert {row[0] for row in await db.fetch("select state from inbound_log")} == {"parked", "done"}
     assert await state(db, ann.message_id) == "delivered"
-    assert await db.fetchval("select severity from alert where key = 'inbox:twilio_status'") == "warning"
+    assert await db.fetchval("select severity from alert where key = 'inbound:twilio_status'") == "warning"
 
 
 # ---- texts

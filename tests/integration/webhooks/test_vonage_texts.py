@@ -92,7 +92,7 @@ async def test_a_reply_to_an_answer_by_hand_is_none_to_the_campaign(
     )  # fmt: skip
     await send_to(db, answer, at=here.clock())
     await deliver(here)
-    assert [one.body for one in sandbox.vonage.messages] == ["We ring you."]
+    assert [message.body for message in sandbox.vonage.messages] == ["We ring you."]
     moment = here.clock()  # a provider's account goes by the system's clock
     await db.execute("update message set sent_at = $1, wire_at = $1 where step_id is null", moment)
     await send(client, INBOUND, text("1"))

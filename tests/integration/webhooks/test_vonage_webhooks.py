@@ -239,7 +239,7 @@ async def test_an_unknown_status_is_parked_with_an_alert(here: Runtime, client: 
     await send(client, STATUS, status("delivered") | {"status": "levitated"})
     await process_inbound(here, 10)
     assert await db.fetchval("select state from inbound_log") == "parked"
-    assert await db.fetchval("select severity from alert where key = 'inbox:vonage_status'") == "warning"
+    assert await db.fetchval("select severity from alert where key = 'inbound:vonage_status'") == "warning"
 
 
 # ---- texts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
+from ballots.figures import at_least, estimate, format_number, needed, over_report, percent, threshold
 from ballots.score import Score, ScoreTerms, assess
 
 
@@ -38,7 +38,7 @@ def test_a_share_below_a_whole_per_cent_is_never_shown_as_reaching_it(part: int,
     ],
 )
 def test_numbers_are_grouped_by_thousands(value: float, shown: str) -> None:
-    assert number(value) == shown
+    assert format_number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_threshold_the_estimate_cannot_reach_asks_for_nobody_who_is_not_there(
 
 
 def test_a_need_is_rounded_up() -> None:
-    assert [at_least(one) for one in (0.2, 2.0, 2.0000000001, 2.1, 2896.6)] == ["1", "2", "2", "3", "2,897"]
+    assert [at_least(needed) for needed in (0.2, 2.0, 2.0000000001, 2.1, 2896.6)] == ["1", "2", "2", "3", "2,897"]
 
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 0.49))

@@ -32,7 +32,7 @@ def test_about_a_date_of_their_own_everybody_at_a_shared_phone_gets_one() -> Non
     at = datetime(2026, 11, 25, tzinfo=UTC)
     dues = {n: Due("25/11/2026", at, at) for n in (1, 2, 3)}
     decisions = assign_addresses(people, set(), dues)
-    assert [(one.address, one.reason) for one in decisions] == [
+    assert [(decision.address, decision.reason) for decision in decisions] == [
         (phone.address, None), (mailbox.address, None), (phone.address, None), (None, "no_date"),
     ]  # fmt: skip
 
@@ -77,9 +77,9 @@ def test_one_message_an_address_and_one_decision_a_person(
     assert len(used) == len(set(used))
     assert decisions == assign_addresses(people, set()), "pages make no difference"
     assert [decision.person_id for decision in decisions] == list(range(len(people)))
-    for person, one in zip(people, decisions, strict=True):
-        assert (one.reason is None) == (one.address is not None) == (one.state is State.QUEUED)
-        if one.reason == "shared_address":
+    for person, decision in zip(people, decisions, strict=True):
+        assert (decision.reason is None) == (decision.address is not None) == (decision.state is State.QUEUED)
+        if decision.reason == "shared_address":
             allowed = [address for address in person.addresses if address.suppressed is None]
             assert allowed
             assert all((address.channel, address.address) in used for address in allowed)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from campaigns.person_dates import MAX_LATENESS, DatedWhen, dated_when, due_by
 from campaigns.sending_windows import Pause
 from campaigns.spec import CampaignSpec
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 LONDON = ZoneInfo("Europe/London")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -91,7 +91,7 @@ def test_a_campaign_without_a_ballot_key_takes_the_files_own(tmp_path: Path) -> 
 
 def test_every_kind_of_subject_has_a_table() -> None:
     assert set(TABLES) == {"campaign", *KINDS}
-    assert all(kind == one.kind for kind, one in KINDS.items())
+    assert all(kind == subject.kind for kind, subject in KINDS.items())
 
 
 @pytest.mark.parametrize(

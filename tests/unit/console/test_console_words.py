@@ -13,8 +13,8 @@ from campaigns.subjects.question import LOW
 from console.words import (
     GROUPS,
     ago,
+    code_in_words,
     duration,
-    in_words,
     mask_text,
     short_name,
     shorten,
@@ -105,5 +105,5 @@ def test_addresses_in_a_text_are_masked(said: str, shown: str) -> None:
 
 
 def test_a_word_without_words_is_shown_readably() -> None:
-    assert in_words({}, "some_new_reason") == "Some new reason"
-    assert in_words({}, None) == ""
+    assert code_in_words({}, "some_new_reason") == "Some new reason"
+    assert code_in_words({}, None) == ""

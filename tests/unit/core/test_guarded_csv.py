@@ -57,8 +57,8 @@ def test_no_cell_is_a_formula_wherever_a_program_takes_it_apart(cell: str, delim
     file = io.StringIO()
     GuardedCsv(file).writerow(["Ann", cell, "Lee"])
     for row in csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=delimiter):
-        for one in row:
-            assert one.strip(" \t'")[:1] not in set("=+@-＝") or one.lstrip(" \t")[:1] == "'", row
+        for field in row:
+            assert field.strip(" \t'")[:1] not in set("=+@-＝") or field.lstrip(" \t")[:1] == "'", row
     assert clean(guard(clean(cell))) == clean(cell)
 
 

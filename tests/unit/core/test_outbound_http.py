@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from core.http.outbound_http import OutboundHttp, check_url, is_public, open_outbound_http, plain
+from core.http.outbound_http import OutboundHttp, check_url, is_public, open_outbound_http, plain_address
 
 HERE = ipaddress.ip_network("127.0.0.1/32")
 
@@ -73,7 +73,7 @@ def test_ipv4_in_ipv6_is_treated_as_ipv4(address: ipaddress.IPv4Address) -> None
         (0x2002 << 112) | (n << 80),
         (0x20010000 << 96) | (~n & 0xFFFFFFFF),
     ):
-        assert plain(ipaddress.IPv6Address(written)) == address
+        assert plain_address(ipaddress.IPv6Address(written)) == address
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_every_text_is_a_text(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
     with sheet_or_nothing(path, replace=False) as sheet:
         sheet.writerow(["what"])
-        sheet.writerows([one] for one in DANGEROUS)
+        sheet.writerows([text] for text in DANGEROUS)
     rows = cells(path)
     for said, ((value, kind),) in zip(DANGEROUS, rows[1:], strict=True):
         assert (value or "", kind in {"s", "inlineStr"} or not said) == (said.replace("\r", "\n"), True), said

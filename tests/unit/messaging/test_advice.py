@@ -116,9 +116,9 @@ def test_unsent_channels_get_no_warning() -> None:
 
 def test_only_the_digits_that_nobody_understands_are_named() -> None:
     [warning] = [
-        one
-        for one in sms("1 or 2. STOP", menu={"1": "voted", "2": "good"}).warnings(meanings=READINGS)
-        if "understands" in one
+        warning
+        for warning in sms("1 or 2. STOP", menu={"1": "voted", "2": "good"}).warnings(meanings=READINGS)
+        if "understands" in warning
     ]
     assert "answer 2 (good):" in warning
 

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from core.keyring import Keyring
 from messaging.channels.channel import Refused
 from messaging.channels.smtp.codes import SmtpPhase, result_of
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
-from messaging.states import Reason
 from webhooks.email.inbound_mail.addresses import Purpose
 from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
 from webhooks.email.inbound_mail.delivery_status import statuses_in

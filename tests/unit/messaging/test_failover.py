@@ -26,7 +26,7 @@ from messaging.channels.channel import (
     Unknown,
 )
 from messaging.channels.failover import FailoverChannel, TextProvider
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.support.clocks import MonotonicClock
 
 YES = Accepted("202")
@@ -71,8 +71,8 @@ def make(clock: MonotonicClock, *providers: Provider, costs: Sequence[float] = (
     costs = costs or [0.0] * len(providers)
     own = "+447480222222"
     members = [
-        TextProvider(one, cost, own if one.provider == "vonage" else None)
-        for one, cost in zip(providers, costs, strict=True)
+        TextProvider(provider, cost, own if provider.provider == "vonage" else None)
+        for provider, cost in zip(providers, costs, strict=True)
     ]
     return FailoverChannel(members, clock=clock)
 

@@ -69,7 +69,7 @@ def test_a_language_serves_speakers_of_its_variants(wanted: str, known: tuple[st
 
 def test_codes_have_one_form() -> None:
     assert [code(text) for text in ("CY", " cy_GB ", "welsh!", "english", "")] == ["cy", "cy-gb", None, None, None]
-    assert [direction(one) for one in ("cy", "ur", "ar-eg")] == ["ltr", "rtl", "rtl"]
+    assert [direction(language) for language in ("cy", "ur", "ar-eg")] == ["ltr", "rtl", "rtl"]
 
 
 def test_each_person_gets_their_language_or_the_templates_own(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_unmarked_files_may_be_in_another_language(tmp_path: Path) -> None:
     )
     assert template.languages == ("cy", "en")
     renderer = Renderer(template, {})
-    assert [renderer.sms(person(one)).text[:4] for one in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
+    assert [renderer.sms(person(language)).text[:4] for language in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
 
 
 def test_each_language_may_have_its_own_menu(tmp_path: Path) -> None:

@@ -219,8 +219,8 @@ written = st.recursive(
     lambda inner: st.one_of(
         st.tuples(inner, inner).map("".join),
         st.tuples(inner, inner).map(lambda two: f"{{% if branch %}}{two[0]}{{% else %}}{two[1]}{{% endif %}}"),
-        inner.map(lambda one: f"{{% for x in ['a', 'b'] %}}{one}{{{{ x }}}}{{% endfor %}}"),
-        inner.map(lambda one: f"\n{{% if unit %}}\n{one}\n{{% endif %}}\n"),
+        inner.map(lambda inside: f"{{% for x in ['a', 'b'] %}}{inside}{{{{ x }}}}{{% endfor %}}"),
+        inner.map(lambda inside: f"\n{{% if unit %}}\n{inside}\n{{% endif %}}\n"),
     ),
     max_leaves=6,
 )

@@ -29,7 +29,9 @@ pasted = st.lists(
 def spelled_out(notation: str) -> str:
     terms = TERM.findall(notation)
     assert terms, notation
-    return "".join(json.loads(one) * int(times) if one else json.loads(plain) for one, times, plain in terms)
+    return "".join(
+        json.loads(repeated) * int(times) if repeated else json.loads(plain) for repeated, times, plain in terms
+    )
 
 
 def cases() -> list[tuple[str, str, int]]:

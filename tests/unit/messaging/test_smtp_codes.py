@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from core.errors import SettingsError
 from messaging.channels.channel import Refused, Retry
-from messaging.channels.smtp.channel import _path, _stuffed
+from messaging.channels.smtp.channel import dot_stuffed, envelope_path
 from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_transport import read_smtp_url
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
 
 
 @pytest.mark.parametrize("reply", ["5.1.1 User unknown", "5.1.2 Host unknown", "5.1.10 Null MX", "5.2.1 Disabled"])
@@ -103,7 +103,7 @@ def test_a_wrong_relay_url_is_refused_without_showing_its_password(url: str) -> 
     (b"", b"\r\n.\r\n"),
 ])  # fmt: skip
 def test_the_final_dot_is_the_only_one_alone_on_its_line(content: bytes, sent: bytes) -> None:
-    assert _stuffed(content) == sent
+    assert dot_stuffed(content) == sent
 
 
 pieces = st.lists(
@@ -113,7 +113,7 @@ pieces = st.lists(
 
 @given(pieces.map(b"".join) | st.binary(max_size=60))
 def test_no_text_can_end_its_mail(content: bytes) -> None:
-    sent = _stuffed(content)
+    sent = dot_stuffed(content)
     assert sent.endswith(b"\r\n.\r\n")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", sent)
     lines = sent.split(b"\r\n")
@@ -124,16 +124,16 @@ def test_no_text_can_end_its_mail(content: bytes) -> None:
 
 @given(st.text(st.sampled_from("ab@.<> \r\n\t\0\x7fŵ\u2028\u00a0\ud800,:;")))
 def test_no_address_can_end_its_command(address: str) -> None:
-    path = _path(address)
+    path = envelope_path(address)
     assert path is None or not re.search(rb"[\0-\x20<>\x7f]", path)
 
 
 def test_an_address_cannot_carry_a_command() -> None:
-    assert _path("ann@example.org") == b"ann@example.org"
-    assert _path("ann@bücher.example") == b"ann@xn--bcher-kva.example"
-    assert _path("jörg@example.org") == "jörg@example.org".encode()
-    assert _path("ann@straße.example") == b"ann@xn--strae-oqa.example"
-    assert _path("ann@ü..example") is None
-    assert _path("\ud800@example.org") is None
-    assert _path("a@b>\r\nRCPT TO:<c@d") is None
-    assert _path("a b@example.org") is None
+    assert envelope_path("ann@example.org") == b"ann@example.org"
+    assert envelope_path("ann@bücher.example") == b"ann@xn--bcher-kva.example"
+    assert envelope_path("jörg@example.org") == "jörg@example.org".encode()
+    assert envelope_path("ann@straße.example") == b"ann@xn--strae-oqa.example"
+    assert envelope_path("ann@ü..example") is None
+    assert envelope_path("\ud800@example.org") is None
+    assert envelope_path("a@b>\r\nRCPT TO:<c@d") is None
+    assert envelope_path("a b@example.org") is None

@@ -3,26 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.states import (
-    OUR_FAULT,
-    PROOF,
-    RANK,
-    RECEIPTS,
-    SENTENCES,
-    SUPPRESSES,
-    Reason,
-    State,
-    apply_receipt,
-    sentence,
-)
+from messaging.reasons import OUR_FAULT, SENTENCES, SUPPRESSES, Reason, sentence
+from messaging.states import PROOF, RANK, RECEIPTS, State, apply_receipt
 
 states = st.sampled_from(list(State))
 receipts = st.lists(st.sampled_from(sorted(RECEIPTS)), max_size=12)
 
 
 def after(state: State, received: list[State]) -> State:
-    for one in received:
-        state = apply_receipt(state, one)
+    for receipt in received:
+        state = apply_receipt(state, receipt)
     return state
 
 
@@ -41,8 +31,8 @@ def test_any_order_and_any_repetition_ends_in_the_same_state(
 @given(states, receipts)
 def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[State]) -> None:
     state = start
-    for one in received:
-        moved = apply_receipt(state, one)
+    for receipt in received:
+        moved = apply_receipt(state, receipt)
         assert RANK[moved] >= RANK[state]
         assert moved is state or moved in RECEIPTS
         state = moved
@@ -51,10 +41,10 @@ def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[
 @given(states, receipts)
 def test_a_receipt_of_an_earlier_try_moves_a_message_only_if_it_arrived(start: State, received: list[State]) -> None:
     state = start
-    for one in received:
-        moved = apply_receipt(state, one, earlier=True)
-        assert moved is state or one in PROOF
-        assert moved is (apply_receipt(state, one) if one in PROOF else state)
+    for receipt in received:
+        moved = apply_receipt(state, receipt, earlier=True)
+        assert moved is state or receipt in PROOF
+        assert moved is (apply_receipt(state, receipt) if receipt in PROOF else state)
         state = moved
 
 

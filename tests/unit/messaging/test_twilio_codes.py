@@ -3,7 +3,8 @@
 import pytest
 
 from messaging.channels.twilio.codes import CODES, STATES, meaning_of, reason_of
-from messaging.states import OUR_FAULT, RECEIPTS, SUPPRESSES, Reason, State
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import RECEIPTS, State
 
 
 @pytest.mark.parametrize("code", [21211, 21614, 21635, 30005, 30006])

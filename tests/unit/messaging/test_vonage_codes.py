@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from messaging.channels.vonage.codes import CODES, STATES, code_of, reason_of
-from messaging.states import OUR_FAULT, RECEIPTS, SUPPRESSES, Reason
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import RECEIPTS
 
 DATA = Path(__file__).parents[2] / "data" / "vonage"
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.bench.__main__ import BENCHMARKS
 from tests.bench.page import PAGE
-from tests.bench.phases import PHASES, _phase
+from tests.bench.phases import PHASES, phase
 from tests.bench.report import Bar
 
 
@@ -32,8 +32,8 @@ def test_every_benchmark_has_a_place_in_the_page() -> None:
 def test_a_stack_belongs_to_one_phase() -> None:
     bottom = "<module> (muster/__main__.py:5);run (muster/cli/session.py:30);"
     claim, record, mime = (name for name, _ in PHASES[:3])
-    assert _phase(f"{bottom}_refill (messaging/outbox/pipeline.py:1);claim (messaging/outbox/claim.py:9)") == claim
+    assert phase(f"{bottom}_refill (messaging/outbox/pipeline.py:1);claim (messaging/outbox/claim.py:9)") == claim
     written = "_record (messaging/outbox/pipeline.py:1);write (messaging/outbox/outcome_writer.py:2)"
-    assert _phase(f"{bottom}{written}") == record
-    assert _phase(f"{bottom}compose (messaging/outbox/compose.py:1);build (messaging/content/mime.py:2)") == mime
-    assert _phase(bottom) == PHASES[-1][0]
+    assert phase(f"{bottom}{written}") == record
+    assert phase(f"{bottom}compose (messaging/outbox/compose.py:1);build (messaging/content/mime.py:2)") == mime
+    assert phase(bottom) == PHASES[-1][0]

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from core.errors import SpecError
-from muster.cli import COMMANDS, _status, root
+from muster.cli import COMMANDS, exit_status, root
 from muster.cli.output import guarded
 from services.questions.spec import load_question_spec
 
@@ -49,13 +49,18 @@ def _harmless(parameter: click.Parameter) -> str:
 
 def _calls(words: tuple[str, ...], command: click.Command, value: str) -> Iterator[list[str]]:
     """The command with a value in place of each of its arguments and options in turn, and with one too many."""
-    needed = [one for one in command.params if isinstance(one, click.Argument) or one.required]
-    for hostile in [one for one in command.params if one in needed or not getattr(one, "is_flag", False)]:
+    needed = [parameter for parameter in command.params if isinstance(parameter, click.Argument) or parameter.required]
+    for hostile in [
+        parameter for parameter in command.params if parameter in needed or not getattr(parameter, "is_flag", False)
+    ]:
         if hostile.name == "help" or (words[0] in UP and isinstance(hostile.type, click.Path)):
             continue
         parts = [
-            [*([one.opts[0]] if isinstance(one, click.Option) else []), value if one is hostile else _harmless(one)]
-            for one in dict.fromkeys([*needed, hostile])
+            [
+                *([parameter.opts[0]] if isinstance(parameter, click.Option) else []),
+                value if parameter is hostile else _harmless(parameter),
+            ]
+            for parameter in dict.fromkeys([*needed, hostile])
         ]
         yield [*words, *chain.from_iterable(parts)]
     if words[0] in UP:
@@ -74,7 +79,7 @@ def test_every_command_refuses_it_in_a_sentence(
         if words[0] != noun:
             continue
         for call in _calls(words, command, HOSTILE[kind]):
-            status = _status(call)
+            status = exit_status(call)
             said = capsys.readouterr().err
             assert status in {1, 2}, call[:6]
             assert "Error: " in said, call[:6]

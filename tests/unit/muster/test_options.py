@@ -12,6 +12,7 @@ import pytest
 
 from core.settings import ROOT
 from muster.cli import root
+from muster.cli.moments import MOMENT
 
 OF_TWO_MEANINGS: Final = {
     "--after": "a number of a message, a time, or the cursor of an event",
@@ -55,6 +56,12 @@ def commands(command: click.Command, context: click.Context) -> Iterator[click.C
 
 
 COMMANDS: Final = tuple(commands(root, click.Context(root)))
+
+
+def test_dates_are_written_alike_for_every_command() -> None:
+    kinds = {type(parameter.type) for command in COMMANDS for parameter in command.params}
+    assert type(MOMENT) in kinds
+    assert click.DateTime not in kinds
 
 
 def test_an_option_is_declared_once() -> None:

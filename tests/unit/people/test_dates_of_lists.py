@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from people.lists.lists import BadRow, read_moment
+from people.lists.lists import BadRow, read_past_date
 
 LONDON = ZoneInfo("Europe/London")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
     ],
 )
 def test_a_date_is_read_in_any_notation_of_member_files(text: str, at: datetime) -> None:
-    assert read_moment(text, LONDON, now=NOW, column="since") == at
+    assert read_past_date(text, LONDON, now=NOW, column="since") == at
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_a_date_is_read_in_any_notation_of_member_files(text: str, at: datetime)
 )
 def test_what_is_no_date_or_still_to_come_is_refused(text: str, code: str) -> None:
     with pytest.raises(BadRow) as refused:
-        read_moment(text, LONDON, now=NOW, column="since")
+        read_past_date(text, LONDON, now=NOW, column="since")
     assert (refused.value.code, refused.value.column) == (code, "since")

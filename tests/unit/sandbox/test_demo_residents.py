@@ -47,7 +47,7 @@ def wishes() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("letter", ["", "A", "B"])
 @pytest.mark.parametrize(("meaning", "wish"), sorted(set(wishes())))
 def test_every_reply_is_read_as_it_is_meant(meaning: str, wish: str, letter: str) -> None:
-    asked = next((one for one in QUESTIONS if one.option(meaning) is not None), QUESTIONS[0])
+    asked = next((question for question in QUESTIONS if question.option(meaning) is not None), QUESTIONS[0])
     text = (TEXT if asked is QUESTIONS[0] else REMINDER).format(asked.letter if letter else "")
     for number in range(40):
         reply = RESIDENTS.reply(wish, text, Profile().rng(f"r{number}", 1))

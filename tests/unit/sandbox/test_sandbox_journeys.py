@@ -15,7 +15,7 @@ from sandbox.twilio.magic import FROM, TO, Receipts, Trick
 from sandbox.twilio.messages import FINAL, MessageStage
 from sandbox.twilio.optouts import OptOuts
 from sandbox.twilio.refusals import ENDINGS, MESSAGES
-from sandbox.twilio.webhooks import Retries, read_twiml, sign
+from sandbox.twilio.webhooks import Retries, read_twiml, sign_form
 
 PLAIN = Trick("ordinary")
 receipts_kinds = st.sampled_from(["usual", "none", "reversed", "twice", "late", "early"])
@@ -103,7 +103,7 @@ def test_every_code_a_magic_number_uses_has_words() -> None:
     st.sampled_from(["https://muster.test/webhooks/twilio/status?m=1", "http://127.0.0.1:8000/in"]),
 )
 def test_signatures_are_the_ones_the_official_sdk_accepts(form: dict[str, str], url: str) -> None:
-    signature = sign("secret token", url, form)
+    signature = sign_form("secret token", url, form)
     assert signature == RequestValidator("secret token").compute_signature(url, form)
     assert RequestValidator("secret token").validate(url, form, signature)
     assert not RequestValidator("another token").validate(url, form, signature)

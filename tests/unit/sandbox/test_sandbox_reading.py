@@ -192,7 +192,7 @@ def test_the_last_answer_to_a_message_counts() -> None:
     did("e", "5", "opted_out", "sms_reply", "stop")
     did("f", "6", "opted_out", "one_click", "stop")
     did("f", "6", "replied", "sms_reply", "opt_in")
-    assert {one.address for one in record.confirmed()} == {"a", "d"}
+    assert {answer.address for answer in record.confirmed()} == {"a", "d"}
     assert record.opted_out() == {"e": "sms_reply"}
     summary = record.summary()
     assert summary["confirmed"] == {"link": 1, "sms_reply": 1}

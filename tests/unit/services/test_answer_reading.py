@@ -25,7 +25,7 @@ VISIT = options_of(question_spec())
 
 def read(text: str, answers: object = SCALE, letters: str = "B") -> ReadAnswer | None:
     assert isinstance(answers, tuple)
-    return read_answer(text, answers, {one.digit: one.name for one in answers}, letters)
+    return read_answer(text, answers, {answer.digit: answer.name for answer in answers}, letters)
 
 
 @pytest.mark.parametrize(
@@ -279,5 +279,5 @@ def test_any_text_is_read_or_unclear_and_loses_no_word(text: str) -> None:
     for form in (text, f"4 {text}", f"good {text}", f"Good, {text}"):
         found = read(form)
         if found is not None:
-            assert found.answer in {one.name for one in SCALE}
+            assert found.answer in {answer.name for answer in SCALE}
             assert found.comment == found.comment.strip()

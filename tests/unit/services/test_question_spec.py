@@ -39,7 +39,7 @@ def written(folder: Path, *, more: str = "", digit: str = "digit = 3", words: st
 
 def test_a_file_is_read_with_its_answers_in_order(tmp_path: Path) -> None:
     spec = load_question_spec(written(tmp_path))
-    assert [(one.name, one.label, one.digit, one.words, one.low) for one in spec.answers] == [
+    assert [(answer.name, answer.label, answer.digit, answer.words, answer.low) for answer in spec.answers] == [
         ("good", "Good", "1", ("very good",), False), ("poor", "Poor", "3", (), True),
     ]  # fmt: skip
     assert spec.comment is True

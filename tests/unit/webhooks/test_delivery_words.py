@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
 from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed, says_failed

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.keyring import Keyring
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
 from webhooks.email.inbound_mail.addresses import Purpose

@@ -10,9 +10,9 @@ from tests.support.reply_cases import cases
 from webhooks.email.inbound_mail.added_lines import speaks_for_itself
 from webhooks.email.inbound_mail.endings import without_ending
 from webhooks.email.inbound_mail.own_words import own_words
-from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
+from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_in
 
-NAMES = names_of("Ann Jones", "ann.jones@member.test")
+NAMES = names_in("Ann Jones", "ann.jones@member.test")
 SAID = sorted({
     case.text
     for name in ("replies.tsv", "replies_hard.tsv", "replies_standard.tsv")
@@ -58,7 +58,7 @@ def test_blank_lines_above_what_cannot_be_read_take_no_words_away() -> None:
 def test_nothing_a_member_says_looks_added(said: str) -> None:
     for text in (said, f"Hello\n\n{said}", f"I have a question.\n{said}\n\nThanks,\nAnn", f"Ann\n{said}"):
         assert said in own_words(text, NAMES).split("\n")
-        assert said in own_words(text, names_of("Stop", "unsubscribe@voted.test")).split("\n")
+        assert said in own_words(text, names_in("Stop", "unsubscribe@voted.test")).split("\n")
 
 
 @pytest.mark.parametrize("text", [

@@ -189,7 +189,7 @@ def test_prefixes_added_by_programs_are_not_read(before: str) -> None:
 
 
 def test_a_subject_without_its_message_counts_only_as_a_wish() -> None:
-    assert [own_subject(one, ()) for one in ("Re: Your vote", "Re: STOP", "My vote")] == ["", "STOP", "My vote"]
+    assert [own_subject(subject, ()) for subject in ("Re: Your vote", "Re: STOP", "My vote")] == ["", "STOP", "My vote"]
 
 
 @pytest.mark.parametrize(("text", "own"), [

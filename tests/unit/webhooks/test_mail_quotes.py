@@ -10,10 +10,10 @@ from campaigns.replies.classification import classify_reply
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.markup import MAX_TAGS, read_html
 from webhooks.email.inbound_mail.own_words import own_words
-from webhooks.email.inbound_mail.quoted_text import MAX_LENGTH, names_of, words_of_subject
+from webhooks.email.inbound_mail.quoted_text import MAX_LENGTH, names_in, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
-NAMES = names_of("Ann Jones", "ann.jones@member.test")
+NAMES = names_in("Ann Jones", "ann.jones@member.test")
 
 
 @pytest.mark.parametrize("text", [

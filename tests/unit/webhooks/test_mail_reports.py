@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, judge_bounce
-from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.addresses import Destination, read_destination
 from webhooks.email.inbound_mail.auto_responses import is_automatic, is_distributed, sounds_automatic
 from webhooks.email.inbound_mail.delivery_status import statuses_of
-from webhooks.email.inbound_mail.mail_store import fingerprint
+from webhooks.email.inbound_mail.mail_store import mail_fingerprint
 from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
 from webhooks.email.inbound_mail.reports import read_bounce, read_complaint
 
@@ -115,8 +115,8 @@ def test_a_complaint_names_the_message_by_an_id_of_ours(name: str, kind: str, kn
     assert found is None or found.message_id is None
 
 
-def machine_wrote(one: ParsedMail) -> bool:
-    return is_automatic(one, "ann@member.test") or sounds_automatic(one)
+def machine_wrote(mail: ParsedMail) -> bool:
+    return is_automatic(mail, "ann@member.test") or sounds_automatic(mail)
 
 
 @pytest.mark.parametrize("name", ["vacation", "out-of-office", "challenge", *BOUNCES])
@@ -209,9 +209,9 @@ def test_the_address_tells_the_purpose_of_a_mail() -> None:
 def test_the_same_mail_has_one_fingerprint_however_it_came() -> None:
     raw = mail("dsn-hard")
     other = b"Return-Path: <>\nReceived: from a\n\tby b; Sun\nDelivered-To: x\n" + raw.replace(b"\r\n", b"\n") + b"\n"
-    assert fingerprint(raw, "b@x.test") == fingerprint(other, "B@x.test")
-    assert fingerprint(raw, "b@x.test") != fingerprint(raw, "c@x.test")
-    assert fingerprint(raw, "b@x.test") != fingerprint(raw.replace(b"5.1.1", b"5.1.2"), "b@x.test")
+    assert mail_fingerprint(raw, "b@x.test") == mail_fingerprint(other, "B@x.test")
+    assert mail_fingerprint(raw, "b@x.test") != mail_fingerprint(raw, "c@x.test")
+    assert mail_fingerprint(raw, "b@x.test") != mail_fingerprint(raw.replace(b"5.1.1", b"5.1.2"), "b@x.test")
 
 
 # ---- what is made to do harm

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import Weight, judge_bounce
-from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_no_such_mailbox
 from webhooks.email.inbound_mail.parsed_mail import parse_mail

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import Weight, judge_bounce
-from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.inbound_mail.mailbox_refusals import says_led_on
+from webhooks.email.inbound_mail.mailbox_refusals import says_forwarded
 from webhooks.email.inbound_mail.named_mailboxes import blames_ours, helpers_in, without_help
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
 from webhooks.email.inbound_mail.refused_names import names_another
@@ -265,6 +265,6 @@ def test_the_recipient_may_be_a_help_desk() -> None:
 ])  # fmt: skip
 def test_a_long_refusal_is_read_in_little_time(piece: str) -> None:
     words = (piece * 2000)[:2000]
-    assert effort_of(lambda: says_led_on(words, AMY, {OURS})) < 60
+    assert effort_of(lambda: says_forwarded(words, AMY, {OURS})) < 60
     assert effort_of(lambda: blames_ours(words, AMY, {OURS})) < 60
     assert effort_of(lambda: (without_help(words, AMY), names_another(words, AMY), judge_bounce("", words))) < 30

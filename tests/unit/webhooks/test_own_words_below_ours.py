@@ -17,7 +17,7 @@ from tests.support.own_words import DATA, MENU, TEXT, sent_email
 from tests.support.quotings import email
 from webhooks.email.inbound_mail.markup import read_html
 from webhooks.email.inbound_mail.own_words import own_words
-from webhooks.email.inbound_mail.quoted_text import names_of
+from webhooks.email.inbound_mail.quoted_text import names_in
 
 MAILS: list[dict[str, Any]] = [
     json.loads(line) for line in (DATA / "mail" / "replies.jsonl").read_text(encoding="utf-8").splitlines()
@@ -31,7 +31,7 @@ BEGINNINGS: list[str] = [
 @pytest.mark.parametrize("mail", MAILS, ids=lambda mail: mail["name"])
 def test_quoted_mails_of_many_programs_are_known(mail: dict[str, Any]) -> None:
     text = read_html(mail["body"]).text if mail["kind"] == "html" else mail["body"]
-    words = own_words(text, names_of(mail["from_name"]))
+    words = own_words(text, names_in(mail["from_name"]))
     assert mail["words"] in {None, words}
     assert classify_reply(words).reading == mail["reading"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.members import AGENTS
 from sandbox.scanners import KINDS
 from tests.support.effort import effort_of
-from webhooks.members.user_agents import classify, misfits
+from webhooks.members.user_agents import classify, inconsistencies
 
 DATA = Path(__file__).parents[2] / "data"
 _APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -154,4 +154,4 @@ BY_HAND = {"Accept-Language": "en", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Use
 def test_signs_of_an_automated_browser_are_found(
     agent: str, headers: dict[str, str], secure: bool, seen: list[str]
 ) -> None:
-    assert misfits({"User-Agent": agent, **headers}, secure=secure, presses=True) == seen
+    assert inconsistencies({"User-Agent": agent, **headers}, secure=secure, presses=True) == seen

@@ -65,7 +65,7 @@ async def store_mail(
     return await store_raw_mail(
         runtime,
         source=MAIL,
-        dedupe_key=fingerprint(raw, recipient),
+        dedupe_key=mail_fingerprint(raw, recipient),
         subject=without_nul(about)[:200],
         payload=payload,
         raw=raw,
@@ -100,7 +100,7 @@ async def record_mail_export(db: Connection, reply_id: int, *, actor: Actor, at:
     await record(db, actor, AuditAction.REPLY_MAIL_EXPORTED, f"reply {reply_id}", at=at)
 
 
-def fingerprint(raw: bytes, recipient: str) -> str:
+def mail_fingerprint(raw: bytes, recipient: str) -> str:
     """Return a digest that is the same for the same mail to the same recipient, whichever servers it came through.
 
     Servers add lines at its head, and change line endings; the digest is of the parts that stay.

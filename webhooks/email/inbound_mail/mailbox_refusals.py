@@ -102,7 +102,7 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
     return not coded or any(_EXPLAINED.search(_without_names(sentence)) is None for sentence in coded)
 
 
-def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+def says_forwarded(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     """Tell whether a report's text says that the recipient's mail was forwarded to the mailbox that was refused.
 
     Args:
@@ -112,7 +112,7 @@ def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     """
     about = [sentence for sentence in _SENTENCES.split(text) if recipient and recipient in sentence.lower()]
     return leads_elsewhere(text, recipient, ours) or any(
-        RefusalSubject.LED_ON in subjects(sentence) for sentence in about
+        RefusalSubject.FORWARDED in subjects(sentence) for sentence in about
     )
 
 

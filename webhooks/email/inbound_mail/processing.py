@@ -21,7 +21,7 @@ from core.db import Connection
 from core.errors import NotFound
 from core.runtime import Runtime
 from messaging.outbox.bounces import address_of, alert_unread_bounces
-from messaging.states import Reason
+from messaging.reasons import Reason
 from webhooks.email.events import ReportedEvent, apply_events
 from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
 from webhooks.email.inbound_mail.mail_store import find_raw_mail

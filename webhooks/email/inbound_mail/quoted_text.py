@@ -123,7 +123,7 @@ def without_re(subject: str) -> str:
     return subject if mark is None else subject[mark.end() :]
 
 
-def names_of(*texts: str) -> set[str]:
+def names_in(*texts: str) -> set[str]:
     """Return the words of names, or of the local parts of addresses."""
     return {word.casefold() for text in texts for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
@@ -310,7 +310,7 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
     for line in lines[first:end]:
         labelled = _LABELLED.match(line)
         if labelled is not None and labelled[1].casefold() in _words().senders:
-            own_names = names_of(labelled[2] or "")
+            own_names = names_in(labelled[2] or "")
             return end if own_names and own_names <= set(names) else 0
     return 0
 

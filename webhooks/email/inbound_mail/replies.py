@@ -25,7 +25,7 @@ from webhooks.email.events import find_message
 from webhooks.email.inbound_mail.mail_store import delete_raw_mail, keep_raw_mail
 from webhooks.email.inbound_mail.own_words import own_words
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, mailboxes
-from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
+from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_in
 from webhooks.email.inbound_mail.subjects import own_subject
 from webhooks.inbound_log.inbound_log import Item
 
@@ -98,7 +98,7 @@ def read_reply(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, 
     if message_id is None:
         message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(parsed, name)))
     address, name = _writer(parsed, sender)
-    names = frozenset(names_of(name, address))
+    names = frozenset(names_in(name, address))
     return MailReply(
         message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments,
         parsed.attachment_names, parsed.is_reaction,

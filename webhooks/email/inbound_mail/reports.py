@@ -21,14 +21,14 @@ from typing import Final, Literal
 from flufl.bounce import all_failures
 
 from core.keyring import Keyring
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.inbound_mail.addresses import purpose_of
 from webhooks.email.inbound_mail.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.inbound_mail.delivery_status import Fields, fields_of, statuses_in, statuses_of
 from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
-from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_led_on, says_no_such_mailbox
+from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_forwarded, says_no_such_mailbox
 from webhooks.email.inbound_mail.named_mailboxes import (
     blames_ours,
     helpers_in,
@@ -297,12 +297,17 @@ class _Report:
         """Judge a hard status again by the mailboxes that it names: only the recipient's own is certainly dead."""
         if blames_ours(words, self.recipient, self.ours):
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
-        led_on = any(says_led_on(source, self.recipient, self.ours) for source in (words, self.text))
+        forwarded = any(says_forwarded(source, self.recipient, self.ours) for source in (words, self.text))
         about_us = any(judge(words, self.recipient, self.ours) for judge in (names_only_ours, names_our_domain))
         waits_or_arrived = (
             any(says(f"{self.text}\n{words}") for says in (says_arrived, says_delayed)) or self._is_doubtful
         )
-        if led_on or about_us or names_another(without_help(words, self.recipient), self.recipient) or waits_or_arrived:
+        if (
+            forwarded
+            or about_us
+            or names_another(without_help(words, self.recipient), self.recipient)
+            or waits_or_arrived
+        ):
             return _doubted(judged)
         if not self.recipient:
             return judged

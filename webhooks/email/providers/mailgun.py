@@ -22,8 +22,8 @@ from core.http.request_bodies import MAX_FIELDS, parse_multipart
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text

@@ -20,8 +20,8 @@ from aiohttp import web
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text

@@ -24,8 +24,8 @@ from core.public_keys import read_public_key
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field, header_lines
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
@@ -155,9 +155,9 @@ def verify_signature(runtime: Runtime, request: web.Request, body: bytes) -> Non
         Forged: SendGrid did not.
     """
     timestamp, signature = _signature(runtime, request)
-    digest = _digest(timestamp, body)
+    digest = request_digest(timestamp, body)
     # every key is tried even after one fits, so that timing reveals nothing
-    fits = [_signed(key, signature, digest) for key in runtime.settings.sendgrid_webhook_key]
+    fits = [is_signed(key, signature, digest) for key in runtime.settings.sendgrid_webhook_key]
     if not any(fits):
         raise Forged("the signature is wrong")
 
@@ -179,7 +179,7 @@ def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
     return timestamp, signature
 
 
-def _digest(timestamp: str, body: bytes) -> bytes:
+def request_digest(timestamp: str, body: bytes) -> bytes:
     """Return the digest of both, without a copy of a body that may have the size of a mail."""
     hashed = Hash(SHA256())
     hashed.update(timestamp.encode(errors="replace"))
@@ -187,7 +187,8 @@ def _digest(timestamp: str, body: bytes) -> bytes:
     return hashed.finalize()
 
 
-def _signed(key: str, signature: bytes, digest: bytes) -> bool:
+def is_signed(key: str, signature: bytes, digest: bytes) -> bool:
+    """Tell whether a signature of a digest was made with the private key of a public one."""
     try:
         read_public_key(key).verify(signature, digest, ECDSA(Prehashed(SHA256())))
     except InvalidSignature:

@@ -20,8 +20,8 @@ from core.http.client_network import client_network
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail
 from webhooks.email.providers.sns import CONFIRMATION, NOTIFICATION, UNSUBSCRIBE_CONFIRMATION, Sns

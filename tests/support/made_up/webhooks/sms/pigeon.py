@@ -12,7 +12,8 @@ from core.db import Connection
 from core.http.web import RUNTIME
 from messaging.channels.pigeon.provider import PigeonSettings  # type: ignore[import-not-found,unused-ignore]
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from webhooks.errors import forged
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.sms_webhooks import SmsWebhooks

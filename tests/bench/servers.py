@@ -1,4 +1,4 @@
-"""The ground of the benchmarks: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
+"""Servers of the benchmarks: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CAME_TO: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BenchServers:
     """Servers of a benchmark's own.
 
     Attributes:
@@ -86,7 +86,7 @@ class Sent:
 
 
 @asynccontextmanager
-async def open_ground(**settings: str) -> AsyncIterator[Ground]:
+async def open_bench_servers(**settings: str) -> AsyncIterator[BenchServers]:
     """Start servers with an empty home, as durable as Muster's own.
 
     Args:
@@ -98,7 +98,7 @@ async def open_ground(**settings: str) -> AsyncIterator[Ground]:
         stack.callback(postgres.stop)
         valkey = await asyncio.to_thread(start_valkey, home)
         stack.callback(valkey.stop)
-        yield Ground(home, postgres, valkey)
+        yield BenchServers(home, postgres, valkey)
 
 
 @asynccontextmanager
@@ -111,14 +111,16 @@ async def open_bench_runtime(environment: Mapping[str, str]) -> AsyncIterator[Ru
 
 
 @contextmanager
-def open_workers(ground: Ground, environment: Mapping[str, str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def open_workers(
+    servers: BenchServers, environment: Mapping[str, str], count: int
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """So many `muster worker` processes, up and idle."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(
                 python(
                     "muster", "worker",
-                    environment=environment, log=ground.home / f"worker-{n}.log",
+                    environment=environment, log=servers.home / f"worker-{n}.log",
                     ready="connected to Redis for wake-ups",
                 )
             )
@@ -127,7 +129,7 @@ def open_workers(ground: Ground, environment: Mapping[str, str], count: int) -> 
 
 
 async def deliver(
-    ground: Ground,
+    servers: BenchServers,
     runtime: Runtime,
     step_id: int,
     workers: list[subprocess.Popen[bytes]],
@@ -136,7 +138,7 @@ async def deliver(
     """Let a launched step go, whose sender is paused, and measure until its last message is recorded.
 
     Args:
-        ground: the servers.
+        servers: the servers.
         runtime: on the same database.
         step_id: the step; everything of it is queued.
         workers: up, idle, and ready to send it.
@@ -144,12 +146,12 @@ async def deliver(
     """
     pids = [worker.pid for worker in workers]
     async with runtime.pool.acquire() as db:
-        before = sum(map(cpu_seconds, pids)), ground.database_cpu, cpu_seconds(provider.pid)
+        before = sum(map(cpu_seconds, pids)), servers.database_cpu, cpu_seconds(provider.pid)
         began = await db.fetchval("update sender set paused_reason = null returning clock_timestamp()")
         await runtime.wake("deliver")
         while await db.fetchval(_OPEN, step_id):  # noqa: ASYNC110  # what is waited for is in another process
             await asyncio.sleep(0.1)
-        after = sum(map(cpu_seconds, pids)), ground.database_cpu, cpu_seconds(provider.pid)
+        after = sum(map(cpu_seconds, pids)), servers.database_cpu, cpu_seconds(provider.pid)
         counts = await db.fetch(_CAME_TO, step_id)
         await pause_senders(runtime)
     if [row["state"] for row in counts] != ["accepted"]:

@@ -1,4 +1,4 @@
-"""The reckoning after a fault: the database compared with the providers' record, message by message."""
+"""The reconciliation after a fault: the database compared with the providers' record, message by message."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from core.db import Connection
 from messaging.outbox.counts import StepCounts, step_counts
-from messaging.states import RANK, Reason, State
-from tests.faults.outside import Arrival
+from messaging.reasons import Reason
+from messaging.states import RANK, State
+from tests.faults.environment import Environment
+from tests.faults.providers import Arrival
 from tests.faults.servers import CAMPAIGN, FEEDBACK
-from tests.faults.stage import Stage
 
 LEFT = frozenset(
     {State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED}
@@ -70,9 +71,9 @@ class Finding:
         recovered: seconds from the end of the cause until messages came again by every channel; None if it did not
             end, or nothing was left to come.
         done: seconds from the end of the cause until nothing was open.
-        hurried: whether waits were ended by the harness.
+        skips_waits: whether waits were skipped.
         broken: the demands that were not met, each in words.
-        not_run: why it could not be played; empty if it was.
+        not_run: why it could not be run; empty if it was.
     """
 
     fault: str
@@ -86,13 +87,13 @@ class Finding:
     late: int | None = None
     recovered: float | None = None
     done: float | None = None
-    hurried: bool = True
+    skips_waits: bool = True
     broken: list[str] = field(default_factory=list)
     not_run: str = ""
 
 
 @dataclass(frozen=True)
-class Allowed:
+class AllowedOutcomes:
     """What a fault may do.
 
     Attributes:
@@ -108,8 +109,8 @@ class Allowed:
 
 
 @dataclass
-class Books:
-    """Both sides of the reckoning.
+class Records:
+    """Both sides of the reconciliation.
 
     Attributes:
         rows: the messages, by id.
@@ -128,51 +129,51 @@ class Books:
     turns: Mapping[int, list[tuple[float, bool]]] = field(default_factory=dict)
 
 
-async def reckon(stage: Stage, name: str, allowed: Allowed) -> Finding:
+async def reconcile(environment: Environment, name: str, allowed: AllowedOutcomes) -> Finding:
     """Hold everything against everything."""
-    books = await _read(stage)
-    finding = judge(stage, name, books, allowed)
-    await _counts_agree(stage, books, finding)
+    records = await _read(environment)
+    finding = compare(environment, name, records, allowed)
+    await _counts_agree(environment, records, finding)
     return finding
 
 
-def judge(stage: Stage, name: str, books: Books, allowed: Allowed) -> Finding:
+def compare(environment: Environment, name: str, records: Records, allowed: AllowedOutcomes) -> Finding:
     """Every demand but that of the counts."""
-    finding = Finding(name, sent=len(books.arrived), broken=list(stage.wrong))
-    finding.ambiguous = len({row["message_id"] for row in books.unknown})
-    _everybody_has_one(stage, books, finding)
-    _nobody_twice(books, finding)
-    _states_are_true(books, finding, allowed)
-    _unknown_is_bounded(stage, books, finding, allowed)
-    _nothing_given_up_leaves(books, finding)
-    _nothing_after_an_answer(stage, books, finding)
-    _receipts_count(stage, books, finding)
+    finding = Finding(name, sent=len(records.arrived), broken=list(environment.wrong))
+    finding.ambiguous = len({row["message_id"] for row in records.unknown})
+    _everybody_has_one(environment, records, finding)
+    _nobody_twice(records, finding)
+    _states_are_true(records, finding, allowed)
+    _unknown_is_bounded(environment, records, finding, allowed)
+    _nothing_given_up_leaves(records, finding)
+    _nothing_after_an_answer(environment, records, finding)
+    _receipts_count(environment, records, finding)
     return finding
 
 
-async def _read(stage: Stage) -> Books:
+async def _read(environment: Environment) -> Records:
     arrived: defaultdict[int, list[Arrival]] = defaultdict(list)
     strays = []
-    rows = {row["message_id"]: dict(row) for row in await stage.fetch(_MESSAGES)}
-    for one in stage.outside.arrivals():
-        message = rows.get(one.message_id or 0)
-        if message is None or message["address"] != one.address or message["channel"] != one.channel:
-            strays.append(one)
+    rows = {row["message_id"]: dict(row) for row in await environment.fetch(_MESSAGES)}
+    for arrival in environment.providers.arrivals():
+        message = rows.get(arrival.message_id or 0)
+        if message is None or message["address"] != arrival.address or message["channel"] != arrival.channel:
+            strays.append(arrival)
         else:
-            arrived[message["message_id"]].append(one)
-    told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
+            arrived[message["message_id"]].append(arrival)
+    told = {row["message_id"]: row["state"] for row in await environment.fetch(_TOLD)}
     turns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for row in await stage.fetch(_GIVEN_UP):
+    for row in await environment.fetch(_GIVEN_UP):
         turns[row["message_id"]].append((row["at"], row["taken"]))
-    return Books(rows, [dict(row) for row in await stage.fetch(_UNKNOWN)], told, arrived, strays, turns)
+    return Records(rows, [dict(row) for row in await environment.fetch(_UNKNOWN)], told, arrived, strays, turns)
 
 
-def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:
-    wanted = stage.messages
-    missing = wanted - sum(row["campaign"] is not None for row in books.rows.values())
-    forgotten = sorted(stage.asked - books.rows.keys())
-    finding.single = sum(row["campaign"] is None for row in books.rows.values())
-    gone = [key for key, row in books.rows.items() if State(row["state"]) in LEFT and key not in books.arrived]
+def _everybody_has_one(environment: Environment, records: Records, finding: Finding) -> None:
+    wanted = environment.messages
+    missing = wanted - sum(row["campaign"] is not None for row in records.rows.values())
+    forgotten = sorted(environment.asked - records.rows.keys())
+    finding.single = sum(row["campaign"] is None for row in records.rows.values())
+    gone = [key for key, row in records.rows.items() if State(row["state"]) in LEFT and key not in records.arrived]
     finding.lost = missing + len(gone) + len(forgotten)
     if missing:
         finding.broken.append(f"{missing} messages of {wanted} are not there at all")
@@ -182,18 +183,18 @@ def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:
         )
     if gone:
         finding.broken.append(f"{len(gone)} messages are said to have left, and no provider has them: {gone[:5]}")
-    if books.strays:
-        finding.broken.append(f"{len(books.strays)} arrived that are nobody's: {books.strays[:3]}")
+    if records.strays:
+        finding.broken.append(f"{len(records.strays)} arrived that are nobody's: {records.strays[:3]}")
 
 
-def _nobody_twice(books: Books, finding: Finding) -> None:
-    doubts = Counter(row["message_id"] for row in books.unknown)
-    for key, arrivals in books.arrived.items():
+def _nobody_twice(records: Records, finding: Finding) -> None:
+    unknown_tries = Counter(row["message_id"] for row in records.unknown)
+    for key, arrivals in records.arrived.items():
         copies = len(arrivals) - 1
         if not copies:
             continue
         same = len({arrival.mark for arrival in arrivals}) == 1
-        if books.rows[key]["channel"] == "email" and same and copies <= doubts[key]:
+        if records.rows[key]["channel"] == "email" and same and copies <= unknown_tries[key]:
             finding.again += copies
         else:
             finding.doubled += copies
@@ -201,46 +202,46 @@ def _nobody_twice(books: Books, finding: Finding) -> None:
         finding.broken.append(f"{finding.doubled} copies too many")
 
 
-def _states_are_true(books: Books, finding: Finding, allowed: Allowed) -> None:
+def _states_are_true(records: Records, finding: Finding, allowed: AllowedOutcomes) -> None:
     """Every row has its end, with a reason where nobody got it; and what is said not to have left did not."""
     reasons: Counter[str] = Counter()
-    doubted = {row["message_id"] for row in books.unknown}
-    for key, row in books.rows.items():
+    unknown_ids = {row["message_id"] for row in records.unknown}
+    for key, row in records.rows.items():
         state = State(row["state"])
         if state in OPEN:
             reasons[f"are still {state} ({row['reason']})"] += 1
-        elif books.told.get(key) != state:
-            reasons[f"are {state}, and their last event says {books.told.get(key)}"] += 1
+        elif records.told.get(key) != state:
+            reasons[f"are {state}, and their last event says {records.told.get(key)}"] += 1
         elif state not in LEFT:
             granted = allowed.failed if state is State.FAILED else allowed.withdrawn
             # who got a copy that we know nothing of may have answered it before another was sent
-            answered = row["campaign"] == FEEDBACK and row["reason"] == Reason.ANSWERED and key in books.arrived
+            answered = row["campaign"] == FEEDBACK and row["reason"] == Reason.ANSWERED and key in records.arrived
             if row["reason"] not in granted and not answered:
                 reasons[f"are {state} ({row['reason']})"] += 1
-            if key in books.arrived and key not in doubted:
+            if key in records.arrived and key not in unknown_ids:
                 reasons[f"are {state}, and arrived"] += 1
     finding.broken += [f"{number} messages {words}" for words, number in sorted(reasons.items())]
 
 
-def _unknown_is_bounded(stage: Stage, books: Books, finding: Finding, allowed: Allowed) -> None:
-    twice = {"email": 2 * stage.scale.smtp_connections, "sms": 2 * stage.scale.sms_connections}
-    by_worker = Counter((row["channel"], row["pid"]) for row in books.unknown if row["pid"] in stage.killed)
+def _unknown_is_bounded(environment: Environment, records: Records, finding: Finding, allowed: AllowedOutcomes) -> None:
+    twice = {"email": 2 * environment.scale.smtp_connections, "sms": 2 * environment.scale.sms_connections}
+    by_worker = Counter((row["channel"], row["pid"]) for row in records.unknown if row["pid"] in environment.killed)
     for (channel, pid), number in by_worker.items():
         if number > twice[channel]:
             finding.broken.append(f"killed worker {pid} left {number} by {channel} unknown, more than {twice[channel]}")
-    others = Counter(row["channel"] for row in books.unknown if row["pid"] not in stage.killed)
+    others = Counter(row["channel"] for row in records.unknown if row["pid"] not in environment.killed)
     for channel, number in others.items():
         most = allowed.ambiguous[channel]
         if most is not None and number > most:
             finding.broken.append(f"{number} by {channel} became unknown under workers that were not killed ({most})")
 
 
-def _nothing_given_up_leaves(books: Books, finding: Finding) -> None:
+def _nothing_given_up_leaves(records: Records, finding: Finding) -> None:
     """What had been taken from its worker arrives only after somebody took it anew."""
     late = [
         key
-        for key, arrivals in books.arrived.items()
-        if (turns := books.turns.get(key))
+        for key, arrivals in records.arrived.items()
+        if (turns := records.turns.get(key))
         for arrival in arrivals
         if _given_up(turns, arrival.at)
         and not any(taken and arrival.at - SLACK < at <= arrival.at for at, taken in turns)
@@ -254,21 +255,28 @@ def _given_up(turns: Sequence[tuple[float, bool]], moment: float) -> bool:
     return bool(before) and not before[-1] and any(before)
 
 
-def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> None:
+def _nothing_after_an_answer(environment: Environment, records: Records, finding: Finding) -> None:
     """After a commit, only what was on the wire: twice the connections of each worker."""
-    workers = max(1, stage.most_workers)
-    bound = {"email": 2 * stage.scale.smtp_connections * workers, "sms": 2 * stage.scale.sms_connections * workers}
+    workers = max(1, environment.most_workers)
+    bound = {
+        "email": 2 * environment.scale.smtp_connections * workers,
+        "sms": 2 * environment.scale.sms_connections * workers,
+    }
     after = [
-        Counter(one.channel for key in messages for one in books.arrived.get(key, ()) if one.at > committed_at)
-        for committed_at, messages in stage.answered
+        Counter(
+            arrival.channel for key in messages for arrival in records.arrived.get(key, ()) if arrival.at > committed_at
+        )
+        for committed_at, messages in environment.answered
     ]
     everything = [
         arrival
-        for key, arrivals in books.arrived.items()
-        if books.rows[key]["campaign"] == CAMPAIGN
+        for key, arrivals in records.arrived.items()
+        if records.rows[key]["campaign"] == CAMPAIGN
         for arrival in arrivals
     ]
-    after += [Counter(entry.channel for entry in everything if start < entry.at < end) for start, end in stage.paused]
+    after += [
+        Counter(entry.channel for entry in everything if start < entry.at < end) for start, end in environment.paused
+    ]
     for late in after:
         finding.late = max(finding.late or 0, *late.values(), 0)
         for channel, number in late.items():
@@ -276,25 +284,25 @@ def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> No
                 finding.broken.append(f"{number} by {channel} left after a commit, more than {bound[channel]}")
 
 
-async def _counts_agree(stage: Stage, books: Books, finding: Finding) -> None:
+async def _counts_agree(environment: Environment, records: Records, finding: Finding) -> None:
     """What the console and reports show is what a recount gives."""
-    campaigns = {row["campaign_id"] for row in books.rows.values()} - {None}
+    campaigns = {row["campaign_id"] for row in records.rows.values()} - {None}
 
     async def count(db: Connection) -> list[StepCounts]:
         return [step for campaign_id in campaigns for step in await step_counts(db, campaign_id)]
 
-    shown = await stage.ask(count)
-    recount = Counter((row["step_id"], row["state"]) for row in books.rows.values() if row["campaign"] is not None)
+    shown = await environment.ask(count)
+    recount = Counter((row["step_id"], row["state"]) for row in records.rows.values() if row["campaign"] is not None)
     claimed = Counter({(step.step_id, state.value): n for step in shown for state, n in step.counts.items()})
     if claimed != recount:
         finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")
 
 
-def _receipts_count(stage: Stage, books: Books, finding: Finding) -> None:
+def _receipts_count(environment: Environment, records: Records, finding: Finding) -> None:
     """Every text stands at least where the highest of the receipts says that our webhook took."""
     below = 0
-    for key, said in stage.outside.told().items():
+    for key, said in environment.providers.told().items():
         highest = max(RANK[State(word)] for word in said)
-        below += RANK[State(books.rows[key]["state"])] < highest
+        below += RANK[State(records.rows[key]["state"])] < highest
     if below:
         finding.broken.append(f"{below} texts stand below what a receipt said that our webhook took")

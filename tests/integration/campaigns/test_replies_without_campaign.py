@@ -16,7 +16,7 @@ from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.outbox.concealment import Contents
 from messaging.outbox.transactional import KEEPS_MENU, MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import active_suppressions, suppress
 from muster.operator import operator
 from tests.support.clocks import FixedClock

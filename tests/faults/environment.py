@@ -1,7 +1,7 @@
-"""One fault's stage: a database with a campaign, real worker and web processes, and the outside.
+"""One fault's environment: a database with a campaign, real worker and web processes, and the providers.
 
-Nothing of Muster runs in this process but a launch. What the stage writes into the database itself is only time:
-`hurry` lets waits that are not what a fault is about end at once.
+Nothing of Muster runs in this process but a launch. What this writes into the database itself is only time:
+`skip_waits` lets waits that are not what a fault is about end at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.faults.outside import Outside, open_outside_world
+from tests.faults.providers import Providers, open_providers
 from tests.faults.scale import Scale
 from tests.faults.servers import LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
 
@@ -37,14 +37,14 @@ WEB = ("-m", "muster", "serve")
 STOPPING = 60.0
 """Seconds a process has to stop in order."""
 
-_HURRY_TRIES = """
+_SKIP_TRIES = """
 update message set not_before = now()
 where message_id in (
   select message_id from message where state = 'queued' and attempt > 0 and not_before > now()
   for update skip locked
 )
 """
-_HURRY_UNKNOWN = """
+_SKIP_UNKNOWN = """
 update message set changed_at = now() - interval '1 minute'
 where message_id in (
   select message_id from message
@@ -52,7 +52,7 @@ where message_id in (
   for update skip locked
 )
 """
-_HURRY_HEARTS = """
+_SKIP_HEARTS = """
 -- the dead have been silent for a whole lease, and the reconciling worker has been steady for as long
 update dispatcher
 set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
@@ -62,12 +62,12 @@ where gone_at is null and until > now()
 
 
 @dataclass
-class Stage:
-    """What a fault is played on.
+class Environment:
+    """What a fault is injected into.
 
     Attributes:
         servers: PostgreSQL and Valkey.
-        outside: the providers.
+        providers: the providers.
         scale: how large.
         database: its name.
         folder: where the processes' logs are.
@@ -79,16 +79,16 @@ class Stage:
         paused: when the ballot campaign stood still: (seconds since 1970, until).
         steps: how many of the ballot campaign's steps are launched.
         most_workers: the most that were ever at work at once.
-        wrong: what went wrong on the stage itself.
+        wrong: what went wrong in the environment itself.
         over_at: when the fault's cause was gone; None if it never is.
     """
 
     servers: Servers
-    outside: Outside
+    providers: Providers
     scale: Scale
     database: str
     folder: Path
-    environment: dict[str, str]
+    variables: dict[str, str]
     settings: Settings
     workers: list[Process] = field(default_factory=list)
     web: Process | None = None
@@ -119,11 +119,11 @@ class Stage:
 
     # processes
 
-    async def start(self, *command: str, before: tuple[str, ...] = (), **environment: str) -> Process:
-        """Start a Python process of ours; its log is kept in the stage's folder."""
+    async def start(self, *command: str, before: tuple[str, ...] = (), **variables: str) -> Process:
+        """Start a Python process of ours; its log is kept in the environment's folder."""
         with (self.folder / "log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *before, sys.executable, *command, env=self.environment | environment, cwd=self.folder,
+                *before, sys.executable, *command, env=self.variables | variables, cwd=self.folder,
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -220,9 +220,9 @@ class Stage:
     async def until_taken(self, share: float) -> None:
         """Wait until the providers have taken that share of what is to come, by each channel; not all of it."""
         everything = {"email": self.scale.emails, "sms": self.scale.texts}
-        await self.until(lambda: all(self.outside.taken[name] >= share * n for name, n in everything.items()))
+        await self.until(lambda: all(self.providers.taken[name] >= share * n for name, n in everything.items()))
         for name, number in everything.items():
-            if self.outside.taken[name] >= number * self.steps:
+            if self.providers.taken[name] >= number * self.steps:
                 self.wrong.append(f"everything by {name} had left before {share:.0%} of both had: nothing was tested")
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -245,25 +245,25 @@ class Stage:
         """The cause of the trouble is gone from now on."""
         self.over_at = time.time()
 
-    async def hurry(self) -> None:
+    async def skip_waits(self) -> None:
         """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
-        the heartbeats of workers that this stage has killed. Those of live workers are never stopped."""
+        the heartbeats of workers that this environment has killed. Those of live workers are never stopped."""
         dead = [f"%-{pid}-%" for pid in self.killed]
 
         async def all_three(db: Connection) -> None:
-            await db.execute(_HURRY_TRIES)
-            await db.execute(_HURRY_UNKNOWN)
+            await db.execute(_SKIP_TRIES)
+            await db.execute(_SKIP_UNKNOWN)
             if dead:
-                await db.execute(_HURRY_HEARTS, dead)
+                await db.execute(_SKIP_HEARTS, dead)
 
         await self.ask(all_three)
 
-    async def until_settled(self, *, hurried: bool) -> None:
-        """Wait until no message is open any more, or time is out; then the reckoning names what is."""
+    async def until_settled(self, *, skips_waits: bool) -> None:
+        """Wait until no message is open any more, or time is out; then the reconciliation names what is."""
         deadline = time.monotonic() + self.scale.end_timeout
         while time.monotonic() < deadline:
-            if hurried:
-                await self.hurry()
+            if skips_waits:
+                await self.skip_waits()
             rows = await self.fetch(
                 "select (select count(*) from step where state = 'launching') as steps,"
                 " (select count(*) from message"
@@ -273,15 +273,15 @@ class Stage:
                 return
             await asyncio.sleep(0.1)
 
-    async def until_heard(self, *, hurried: bool) -> None:
+    async def until_heard(self, *, skips_waits: bool) -> None:
         """Wait until people have answered, and what they said has been read and, where need be, asked back."""
         events, deadline = -1, time.monotonic() + self.scale.end_timeout
         while time.monotonic() < deadline:
-            await self.until_settled(hurried=hurried)
+            await self.until_settled(skips_waits=skips_waits)
             before, events = events, (await self.fetch("select count(*) as n from message_event"))[0]["n"]
             if events == before:  # nothing was sent while people answered, so there is nothing new to answer
                 return
-            await asyncio.to_thread(self.outside.idle)
+            await asyncio.to_thread(self.providers.idle)
             await self.until_found("select where not exists (select from inbound_log where state = 'new')")
 
 
@@ -294,37 +294,37 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 @asynccontextmanager
-async def open_stage(
-    servers: Servers, scale: Scale, outside_config: tuple[Any, Any], providers: str
-) -> AsyncIterator[Stage]:
-    """A stage, until the block is left; then nothing of it is left running.
+async def open_environment(
+    servers: Servers, scale: Scale, provider_config: tuple[Any, Any], address: str
+) -> AsyncIterator[Environment]:
+    """A environment, until the block is left; then nothing of it is left running.
 
     Args:
         servers: what it stands on.
         scale: how large.
-        outside_config: what goes wrong with emails and with texts.
-        providers: the address they listen at.
+        provider_config: what goes wrong with emails and with texts.
+        address: where they listen.
     """
     async with AsyncExitStack() as stack:
-        outside = stack.enter_context(open_outside_world(providers, *outside_config))
+        providers = stack.enter_context(open_providers(address, *provider_config))
         servers.redis.flushall()
         database = await servers.new_database()
         stack.push_async_callback(servers.drop_database, database)
         folder = servers.home / database
         folder.mkdir()
-        environment, settings = _configure(servers, scale, database, folder, outside)
-        outside.pass_on(f"{settings.public_url}/webhooks/twilio/inbound")
-        stage = Stage(servers, outside, scale, database, folder, environment, settings)
-        stack.push_async_callback(stage.abandon)
-        yield stage
+        variables, settings = _configure(servers, scale, database, folder, providers)
+        providers.pass_on(f"{settings.public_url}/webhooks/twilio/inbound")
+        environment = Environment(servers, providers, scale, database, folder, variables, settings)
+        stack.push_async_callback(environment.abandon)
+        yield environment
 
 
 def _configure(
-    servers: Servers, scale: Scale, database: str, folder: Path, outside: Outside
+    servers: Servers, scale: Scale, database: str, folder: Path, providers: Providers
 ) -> tuple[dict[str, str], Settings]:
     listen = f"{LOOPBACK}:{free_port()}"
     ours = {
-        **outside.environment,
+        **providers.variables,
         "MUSTER_HOME": str(folder),
         "MUSTER_DATABASE_URL": servers.database_url(database),
         "MUSTER_REDIS_URL": servers.redis_url,

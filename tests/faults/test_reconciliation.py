@@ -1,4 +1,4 @@
-"""The reckoning finds what it is there to find: each demand is broken once, by hand."""
+"""The reconciliation finds what it is there to find: each demand is broken once, by hand."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from messaging.states import Reason
-from tests.faults.outside import Arrival
-from tests.faults.reckoning import Allowed, Books, judge
+from messaging.reasons import Reason
+from tests.faults.providers import Arrival
+from tests.faults.reconciliation import AllowedOutcomes, Records, compare
 from tests.faults.scale import SHORT
 from tests.faults.servers import CAMPAIGN, FEEDBACK
 
@@ -23,11 +23,11 @@ def row(channel: str, address: str, **changes: Any) -> dict[str, Any]:
     return {"state": "accepted", "reason": None, "channel": channel, "address": address, "campaign": CAMPAIGN} | changes
 
 
-def stage(**changes: Any) -> Any:
+def environment(**changes: Any) -> Any:
     known = {
         "scale": SCALE, "steps": 1, "wrong": [], "killed": [], "answered": [], "paused": [], "most_workers": 1,
         "asked": set(), "messages": 4,
-        "outside": SimpleNamespace(told=dict),
+        "providers": SimpleNamespace(told=dict),
     }  # fmt: skip
     return SimpleNamespace(**known | changes)
 
@@ -37,117 +37,119 @@ def arrival(key: int, at: float = 10.0, mark: str = "") -> Arrival:
     return Arrival(key, channel, f"address {key}", mark or f"<m{key}>", at)
 
 
-def books() -> Books:
+def records() -> Records:
     rows = {key: row("email" if key < 3 else "sms", f"address {key}") for key in (1, 2, 3, 4)}
-    return Books(rows, [], dict.fromkeys(rows, "accepted"), {key: [arrival(key)] for key in rows}, [])
+    return Records(rows, [], dict.fromkeys(rows, "accepted"), {key: [arrival(key)] for key in rows}, [])
 
 
-def judged(kept: Books, allowed: Allowed | None = None, **changes: Any) -> Any:
-    return judge(stage(**changes), "test", kept, allowed or Allowed())
+def found_in(kept: Records, allowed: AllowedOutcomes | None = None, **changes: Any) -> Any:
+    return compare(environment(**changes), "test", kept, allowed or AllowedOutcomes())
 
 
 def test_nothing_is_reported_where_all_is_well() -> None:
-    found = judged(books())
+    found = found_in(records())
     assert (found.sent, found.lost, found.doubled, found.broken) == (4, 0, 0, [])
 
 
-def lose(kept: Books) -> None:
+def lose(kept: Records) -> None:
     del kept.arrived[4]
 
 
-def forget(kept: Books) -> None:
+def forget(kept: Records) -> None:
     del kept.rows[4], kept.told[4], kept.arrived[4]
 
 
-def double(kept: Books) -> None:
+def double(kept: Records) -> None:
     kept.arrived[1].append(arrival(1))
 
 
-def leave_open(kept: Books) -> None:
+def leave_open(kept: Records) -> None:
     kept.rows[1]["state"] = kept.told[1] = "ambiguous"
 
 
-def fail(kept: Books) -> None:
+def fail(kept: Records) -> None:
     kept.rows[1].update(state="failed", reason=Reason.CANNOT_RENDER)
     kept.told[1] = "failed"
     del kept.arrived[1]
 
 
-def lie(kept: Books) -> None:
+def cancel_one_that_arrived(kept: Records) -> None:
     kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
     kept.told[1] = "cancelled"
 
 
-def keep_quiet(kept: Books) -> None:
+def drop_last_event(kept: Records) -> None:
     kept.told[1] = "queued"
 
 
-def stray(kept: Books) -> None:
+def stray(kept: Records) -> None:
     kept.strays.append(arrival(9))
 
 
-def doubt(kept: Books) -> None:
+def make_unknown(kept: Records) -> None:
     kept.unknown.append({"message_id": 1, "channel": "email", "pid": 1})
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("break_one", "words"),
     [
         (lose, "1 messages are said to have left, and no provider has them: [4]"),
         (forget, "1 messages of 4 are not there at all"),
         (double, "1 copies too many"),
         (leave_open, "1 messages are still ambiguous (None)"),
         (fail, "1 messages are failed (cannot_render)"),
-        (lie, "1 messages are cancelled, and arrived"),
-        (keep_quiet, "1 messages are accepted, and their last event says queued"),
+        (cancel_one_that_arrived, "1 messages are cancelled, and arrived"),
+        (drop_last_event, "1 messages are accepted, and their last event says queued"),
         (stray, "1 arrived that are nobody's"),
-        (doubt, "1 by email became unknown under workers that were not killed (0)"),
+        (make_unknown, "1 by email became unknown under workers that were not killed (0)"),
     ],
 )
-def test_each_wrong_is_reported(spoil: Callable[[Books], None], words: str) -> None:
-    kept = books()
-    spoil(kept)
-    assert any(one.startswith(words) for one in judged(kept, Allowed(withdrawn={Reason.ANSWERED})).broken)
+def test_each_wrong_is_reported(break_one: Callable[[Records], None], words: str) -> None:
+    kept = records()
+    break_one(kept)
+    assert any(
+        broken.startswith(words) for broken in found_in(kept, AllowedOutcomes(withdrawn={Reason.ANSWERED})).broken
+    )
 
 
 def test_a_copy_of_an_unanswered_email_is_allowed_if_it_is_the_same() -> None:
-    kept = books()
-    doubt(kept)
+    kept = records()
+    make_unknown(kept)
     double(kept)
-    allowed = Allowed(ambiguous={"email": 1, "sms": 0})
-    assert (judged(kept, allowed).again, judged(kept, allowed).broken) == (1, [])
+    allowed = AllowedOutcomes(ambiguous={"email": 1, "sms": 0})
+    assert (found_in(kept, allowed).again, found_in(kept, allowed).broken) == (1, [])
     double(kept)
-    assert judged(kept, allowed).doubled == 2, "two copies for one doubt"
-    other = books()
-    doubt(other)
+    assert found_in(kept, allowed).doubled == 2, "two copies for one unknown try"
+    other = records()
+    make_unknown(other)
     other.arrived[1].append(arrival(1, mark="<another>"))
-    assert judged(other, allowed).doubled == 1
+    assert found_in(other, allowed).doubled == 1
 
 
 def test_who_got_a_copy_we_know_nothing_of_may_have_answered_the_question() -> None:
-    kept = books()
+    kept = records()
     kept.unknown.append({"message_id": 1, "channel": "email", "pid": KILLED})
     kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
     kept.told[1] = "cancelled"
-    assert judged(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
+    assert found_in(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
     kept.rows[1]["campaign"] = FEEDBACK
-    assert judged(kept, killed=[KILLED]).broken == []
+    assert found_in(kept, killed=[KILLED]).broken == []
     del kept.arrived[1]
-    assert judged(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
+    assert found_in(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
 
 
 def test_a_message_to_one_person_that_was_queued_must_be_there() -> None:
-    kept = books()
+    kept = records()
     kept.rows[4]["campaign"] = None
-    assert judged(kept, messages=3, asked={4}).broken == []
-    assert judged(kept, messages=3, asked={4, 5}).lost == 1
+    assert found_in(kept, messages=3, asked={4}).broken == []
+    assert found_in(kept, messages=3, asked={4, 5}).lost == 1
 
 
 def test_a_text_is_never_sent_again_that_arrived() -> None:
-    kept = books()
+    kept = records()
     kept.unknown.append({"message_id": 3, "channel": "sms", "pid": 1})
     kept.arrived[3].append(arrival(3))
-    assert judged(kept, Allowed(ambiguous={"email": 0, "sms": 1})).doubled == 1
+    assert found_in(kept, AllowedOutcomes(ambiguous={"email": 0, "sms": 1})).doubled == 1
 
 
 @pytest.mark.parametrize(
@@ -161,40 +163,42 @@ def test_a_text_is_never_sent_again_that_arrived() -> None:
     ],
 )
 def test_what_was_taken_from_its_worker_must_not_leave(turns: list[tuple[float, bool]], broken: bool) -> None:
-    kept = replace(books(), turns={3: turns})
-    assert bool(judged(kept).broken) is broken
+    kept = replace(records(), turns={3: turns})
+    assert bool(found_in(kept).broken) is broken
 
 
-@pytest.mark.parametrize(("doubts", "broken"), [(2, False), (3, True)])
-def test_a_killed_worker_may_leave_twice_its_connections(doubts: int, broken: bool) -> None:
-    kept = books()
-    kept.unknown.extend({"message_id": n, "channel": "email", "pid": KILLED} for n in range(doubts))
-    assert bool(judged(kept, killed=[KILLED]).broken) is broken
+@pytest.mark.parametrize(("unknown_tries", "broken"), [(2, False), (3, True)])
+def test_a_killed_worker_may_leave_twice_its_connections(unknown_tries: int, broken: bool) -> None:
+    kept = records()
+    kept.unknown.extend({"message_id": n, "channel": "email", "pid": KILLED} for n in range(unknown_tries))
+    assert bool(found_in(kept, killed=[KILLED]).broken) is broken
 
 
 @pytest.mark.parametrize(("workers", "broken"), [(1, True), (2, False)])
 def test_after_a_commit_only_what_was_on_the_wire_may_leave(workers: int, broken: bool) -> None:
-    kept = books()
+    kept = records()
     late = SCALE.smtp_connections * 2 + 1
     for key in range(10, 10 + late):
         kept.rows[key] = row("email", f"address {key}")
         kept.told[key] = "accepted"
         kept.arrived[key] = [Arrival(key, "email", f"address {key}", f"<m{key}>", 11.0)]
     scale, messages = replace(SCALE, emails=2 + late), 4 + late
-    answers = judged(
+    answers = found_in(
         kept, scale=scale, messages=messages, answered=[(10.5, set(range(10, 10 + late)))], most_workers=workers
     )
-    pause = judged(kept, scale=scale, messages=messages, paused=[(10.5, 12.0)], most_workers=workers)
+    pause = found_in(kept, scale=scale, messages=messages, paused=[(10.5, 12.0)], most_workers=workers)
     assert bool(answers.broken) is bool(pause.broken) is broken
     assert answers.late == pause.late == late
 
 
 def test_a_text_that_stands_below_its_receipt_is_found() -> None:
     told = {3: {"sent", "delivered"}}
-    assert judged(books(), outside=SimpleNamespace(told=lambda: told)).broken == [
+    assert found_in(records(), providers=SimpleNamespace(told=lambda: told)).broken == [
         "1 texts stand below what a receipt said that our webhook took"
     ]
 
 
-def test_what_went_wrong_on_the_stage_is_kept() -> None:
-    assert judged(books(), wrong=["a worker process ended by itself"]).broken == ["a worker process ended by itself"]
+def test_what_went_wrong_in_the_environment_is_kept() -> None:
+    assert found_in(records(), wrong=["a worker process ended by itself"]).broken == [
+        "a worker process ended by itself"
+    ]

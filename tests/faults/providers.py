@@ -1,4 +1,4 @@
-"""The outside world in a thread of its own: the database is compared with its record of arrivals."""
+"""The providers, in a thread of its own: the database is compared with its record of arrivals."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Arrival:
     at: float
 
 
-class Outside:
+class Providers:
     """Twilio and a mail relay that can be told to misbehave.
 
     Args:
@@ -77,7 +77,7 @@ class Outside:
         self.sandbox: Sandbox
 
     @property
-    def environment(self) -> Mapping[str, str]:
+    def variables(self) -> Mapping[str, str]:
         """What points Muster here."""
         smtp = f"smtp://{self._host}:{self._smtp_port}?starttls=never"
         return {**self.sandbox.environment, "MUSTER_SMTP_URL": smtp}
@@ -94,10 +94,10 @@ class Outside:
         async def read() -> list[Arrival]:
             mails = [
                 Arrival(
-                    keyring.verify_id(one.sender.partition("@")[0].removeprefix("b+"), "bounce"),
-                    "email", one.recipients[0], one.message_id, one.at,
+                    keyring.verify_id(mail.sender.partition("@")[0].removeprefix("b+"), "bounce"),
+                    "email", mail.recipients[0], mail.message_id, mail.at,
                 )
-                for one in self.sandbox.mailbox
+                for mail in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
                 Arrival(keyring.verify_id(sign_id, "status"), "sms", message.to, sign_id, message.created)
@@ -150,7 +150,7 @@ class Outside:
 
         self.do(turn())
 
-    def mail_weather(self, conditions: MailConditions) -> None:
+    def set_mail_conditions(self, conditions: MailConditions) -> None:
         """From now on, emails are treated so."""
 
         async def turn() -> None:
@@ -228,18 +228,18 @@ class Outside:
 
 
 @contextmanager
-def open_outside_world(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
-    """Open the simulated outside world, until the block is left."""
-    outside = Outside(host, mail, twilio)
-    thread = threading.Thread(target=outside._loop.run_forever, name="outside", daemon=True)
+def open_providers(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Providers]:
+    """Start the simulated providers, until the block is left."""
+    providers = Providers(host, mail, twilio)
+    thread = threading.Thread(target=providers._loop.run_forever, name="providers", daemon=True)
     thread.start()
     try:
-        outside.do(outside._open())
+        providers.do(providers._open())
         try:
-            yield outside
+            yield providers
         finally:
-            outside.do(outside._close())
+            providers.do(providers._close())
     finally:
-        outside._loop.call_soon_threadsafe(outside._loop.stop)
+        providers._loop.call_soon_threadsafe(providers._loop.stop)
         thread.join(10)
-        outside._loop.close()
+        providers._loop.close()

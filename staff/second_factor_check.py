@@ -18,7 +18,7 @@ from core.errors import Conflict, NotFound
 from core.settings import Settings
 from staff.account_messages import AccountNotice, queue_notice
 from staff.accounts import lock_account
-from staff.backoff import ALL_CODES, CODES, PASSKEYS, TooManyTries, forget_tries, take_try
+from staff.backoff import ALL_CODES, CODES, PASSKEYS, TooManyTries, delete_tries, take_try
 from staff.passkeys import (
     ChallengePurpose,
     PasskeyAnswer,
@@ -28,7 +28,7 @@ from staff.passkeys import (
     take_challenge,
 )
 from staff.recovery_codes import count_recovery_codes, use_recovery_code
-from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
+from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_staff_session
 from staff.totp import accept_totp
 
 FRESH_TIME: Final = timedelta(minutes=10)
@@ -109,8 +109,8 @@ async def prove_by_code(
             await record(db, actor, AuditAction.STAFF_RECOVERY_CODE_USED, subject, {"left": left}, at=now)
             await tell_owner(db, settings, session, AccountNotice.RECOVERY_CODE_USED, came_from, now)
         proof = await note_proof(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
-    await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
-    await forget_tries(db, ALL_CODES, f"{session.staff_id}")
+    await delete_tries(db, CODES, f"{session.staff_id} {came_from}")
+    await delete_tries(db, ALL_CODES, f"{session.staff_id}")
     await resolve_alert(db, f"codes:{session.staff_id}")
     return proof
 
@@ -160,7 +160,7 @@ async def prove_by_passkey(
             return None
         if answered.staff_id != session.staff_id:
             raise NotFound("That passkey is not one of this account.", remedy="Use another one.")
-        await forget_tries(db, PASSKEYS, tries)
+        await delete_tries(db, PASSKEYS, tries)
         return await note_proof(db, session, token, "passkey", came_from, now)
 
 
@@ -204,8 +204,8 @@ async def sign_in_by_passkey(
             by = Actor(ActorKind.SYSTEM, "sign-in page", None, device.came_from)
             await _note_refused(db, settings, answered, by, now)
             return None
-        token = await open_session(db, answered.staff_id, now=now, device=device, is_proven=True)
-        await forget_tries(db, PASSKEYS, tries)
+        token = await open_staff_session(db, answered.staff_id, now=now, device=device, is_proven=True)
+        await delete_tries(db, PASSKEYS, tries)
     if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
         await end_session(db, replaces, now=now, came_from=device.came_from)
     return token
