@@ -8,7 +8,8 @@ declare
   role pg_roles;
   granted record;
   kept record;
-  counter regprocedure;
+  taken regprocedure;
+  kept_for text;
   newer constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
   perform pg_advisory_xact_lock(hashtextextended('logins of Muster', 0));  -- several may run this at once
@@ -45,20 +46,33 @@ begin
         || format(' reset %I', kept.setting);
     end loop;
     execute format('grant connect on database %I to %I', current_database(), login);
+    if login <> 'muster_owner' then execute format('revoke create on schema public from %I', login); end if;
     execute format('grant usage on schema public to %I', login);
   end loop;
   execute format('grant create on database %I to muster_owner', current_database());
   grant create on schema public to muster_owner;
   -- nobody else makes tables that a function could take for Muster's
   revoke create on schema public from public;
-  -- how many rows a statement has looked at tells whether a hidden row has a value; only a superuser can take that away
+  -- How many rows a statement has looked at tells whether a hidden row has a value. A large object is a write that no table
+  -- sees, and each login may end the sessions of its own. Only a superuser can take these functions from everybody.
   if (select rolsuper from pg_roles where rolname = current_user) then
-    for counter in
-      select oid from pg_proc
-      where pronamespace = 'pg_catalog'::regnamespace and proname like 'pg\_stat\_get\_xact\_%'
+    for taken, kept_for in
+      select
+        p.oid,
+        case
+          when p.proname like 'pg\_stat\_%' then 'pg_monitor'
+          when p.proname like 'pg\_%\_backend' then 'pg_signal_backend'
+          else current_user
+        end
+      from pg_proc p
+      where p.pronamespace = 'pg_catalog'::regnamespace
+        and (
+          p.proname like 'pg\_stat\_get\_xact\_%'
+          or p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'pg_cancel_backend', 'pg_terminate_backend')
+        )
     loop
-      execute format('revoke execute on function %s from public', counter);
-      execute format('grant execute on function %s to pg_monitor', counter);
+      execute format('revoke execute on function %s from public', taken);
+      execute format('grant execute on function %s to %I', taken, kept_for);
     end loop;
   end if;
   execute format('revoke temporary on database %I from public', current_database());

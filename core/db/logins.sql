@@ -6,6 +6,9 @@ select
   r.rolsuper as superuser,
   r.rolbypassrls as bypassrls,
   r.rolcreaterole as createrole,
+  r.rolcreatedb as createdb,
+  r.rolreplication as replication,
+  current_user <> session_user as is_somebody_else,
   exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace)
     or exists (select from pg_database d where d.datname = current_database() and d.datdba = r.oid) as owns,
   (
@@ -68,6 +71,9 @@ where r.rolcanlogin and not r.rolsuper
       and not exists (select from wanted where oid = granted.grantee)
       and pg_has_role(r.oid, granted.grantee, 'usage')
   )
+union all
+select name || ' may make tables in this database.' from wanted
+where name <> 'muster_owner' and oid is not null and has_schema_privilege(oid, 'public', 'create')
 union all
 select 'muster_owner may not make tables in this database.' from wanted
 where name = 'muster_owner' and oid is not null

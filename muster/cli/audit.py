@@ -127,6 +127,10 @@ def verify(kept: Path | None, *, as_json: bool) -> None:
         )
     if not as_json:
         click.echo("Everything fits.")
+        if head is None:
+            click.echo(
+                "Not compared with a head kept elsewhere (--head), which alone shows that no newest row is missing."
+            )
 
 
 @command.command("head")

@@ -145,6 +145,26 @@ async def test_the_audit_is_written_by_its_function_alone(db: Connection) -> Non
             await db.execute(change)
 
 
+async def test_only_the_database_accounts_for_what_an_erasure_took_out(db: Connection) -> None:
+    """Whoever emptied particulars could otherwise make up the row that makes it fit."""
+    actor = '{"kind": "system", "name": "database"}'
+    for attack in (
+        f"select record_audit('{actor}', 'ledgers.emptied', 'erasure 1', '{{\"audit\": [1]}}')",
+        f"select add_audit('{actor}', 'ledgers.emptied', 'erasure 1', '{{}}', now(), null)",
+        "select record_own_action('ledgers.emptied', 'erasure 1', '{}')",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await db.execute(attack)
+    assert await db.fetchval("select count(*) from audit where action = 'ledgers.emptied'") == 0
+
+
+async def test_no_seal_covers_rows_to_come(db: Connection) -> None:
+    await record(db, OLGA, AuditAction.CAMPAIGN_LAUNCHED, "campaign pay")
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await db.execute("select seal_audit(9223372036854775807, 1000)")
+    assert await seal(db) == 1
+
+
 async def test_a_failed_change_leaves_no_row(db: Connection) -> None:
     attempt = db.transaction()
     await attempt.start()
@@ -161,7 +181,8 @@ def test_every_action_is_one_of_the_vocabulary() -> None:
         for action in re.findall(r"record_(?:audit|own_action)\(\s*(?:[\w.$]+,\s*)?'([^']+)'", path.read_text("utf-8"))
     }
     assert written
-    assert written <= set(AuditAction)
+    replaced = {"messages.forgotten"}  # by a function of a later migration
+    assert written - replaced <= set(AuditAction)
     code = "\n".join(
         path.read_text("utf-8")
         for path in ROOT.glob("*/**/*.py")

@@ -146,6 +146,8 @@ ATTACKS = (
     "copy person from program 'echo 1'",
     "select pg_read_file('postgresql.conf')",
     "select lo_import('/etc/passwd')",
+    "select lo_from_bytea(0, 'planted')",
+    "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user and pid <> pg_backend_pid()",
     "select set_config('muster.scope', 'everywhere|everywhere|', true)",
     "select set_config('muster.scope', 'everywhere|everywhere|' || repeat('0', 64), true)",
     f"select set_config('muster.scope', 'everywhere|everywhere|' || {SIGNATURE}, true)",

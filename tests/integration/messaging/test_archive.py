@@ -132,7 +132,9 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     assert await rows_in(db, "message", "message_event", "link", "page_view") == (0, 0, 0, 0)
 
 
-async def test_a_mover_cancelled_or_cut_off_again_and_again_gets_there(db: Connection, database_url: str) -> None:
+async def test_a_mover_cancelled_or_cut_off_again_and_again_gets_there(
+    db: Connection, superuser: Connection, database_url: str
+) -> None:
     past = await add_past(db, people=2000)
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     counts = await step_counts(db, past.campaign_id)
@@ -147,7 +149,7 @@ async def test_a_mover_cancelled_or_cut_off_again_and_again_gets_there(db: Conne
         if not done and chance.random() < 0.5:
             task.cancel()
         elif not done:
-            await db.execute("select pg_terminate_backend($1)", mover.get_server_pid())
+            await superuser.execute("select pg_terminate_backend($1)", mover.get_server_pid())
         await asyncio.gather(task, return_exceptions=True)
         stopped += not done
         mover.terminate()

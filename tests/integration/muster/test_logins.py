@@ -164,6 +164,7 @@ WRONGS = {
     "alter role muster_reports superuser": "muster_reports is a superuser.",
     "alter role muster_worker createrole": "muster_worker may make other logins (CREATEROLE).",
     "alter role muster_staff set search_path = pg_temp": "muster_staff has been given the setting search_path.",
+    "grant create on schema public to muster_reports": "muster_reports may make tables in this database.",
     "grant muster_owner to muster_staff_all": "muster_staff_all can become muster_owner.",
     "grant pg_read_all_data to muster_staff": "muster_staff can become pg_read_all_data.",
     "alter table person owner to postgres": "1 of the tables and views belong to postgres",
@@ -295,7 +296,9 @@ async def test_services_refuse_whoever_has_more_rights(server: BarePostgres, val
     changes = {
         "alter role {} bypassrls": "passes by row-level security",
         "alter role {} nobypassrls createrole": "may make other logins",
-        "alter role {} nocreaterole; grant muster_owner to {}": "can become muster_owner",
+        "alter role {} nocreaterole createdb replication": "may make databases",
+        "alter role {} nocreatedb": "may copy the whole server",
+        "alter role {} noreplication; grant muster_owner to {}": "can become muster_owner",
     }
     for login, command in ((Login.WORKER, "worker"), (Login.STAFF, "serve"), (Login.STAFF_ALL, "serve")):
         for change, words in changes.items():
