@@ -60,8 +60,8 @@ class WrittenDate:
 
     @property
     def end(self) -> datetime:
-        """The moment that is meant where a day means its last second."""
-        return self.at.replace(hour=23, minute=59, second=59) if self.bare else self.start
+        """The moment that is meant where a day means its last second, also of an hour that clocks repeat."""
+        return self.at.replace(hour=23, minute=59, second=59, fold=1) if self.bare else self.start
 
 
 def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:

@@ -8,16 +8,35 @@ from typing import Final
 import asyncpg
 
 from core.access import Actor
+from core.addresses import normalise_email
 from core.audit import AuditAction, record
+from core.control_characters import without_controls
 from core.db import Connection, Pool, load_queries
+from core.errors import AddressError
 from staff.grants import keeping_an_administrator
 
 SQL: Final = load_queries(__file__)
 
+_MAX_NAME_LENGTH: Final = 100
+"""Characters of a name, which stands in mails and tables."""
+
 
 async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
     """Look a member of staff up by their address; the row has staff_id, name, email, phone and disabled_at."""
-    return await db.fetchrow(SQL["find_staff"], email.strip().lower())
+    return await db.fetchrow(SQL["find_staff"], staff_mailbox(email))
+
+
+def staff_mailbox(text: str) -> str:
+    """Return a mailbox as accounts have it, however it was typed; what is none stays as it is, in lower case."""
+    try:
+        return normalise_email(text)
+    except AddressError:
+        return text.strip().lower()
+
+
+def staff_name(text: str) -> str:
+    """Return a name as accounts have it: on one line, without control characters, of a bearable length."""
+    return " ".join(without_controls(text).split())[:_MAX_NAME_LENGTH].strip()
 
 
 async def lock_account(db: Connection, staff_id: int) -> None:
@@ -46,7 +65,7 @@ async def add_staff(
     Returns:
         The row, as `find_staff` returns it; None if they are on the staff already.
     """
-    row = await db.fetchrow(SQL["add_staff"], email, name, phone)
+    row = await db.fetchrow(SQL["add_staff"], email, staff_name(name), phone)
     if row is not None:
         await record(db, by, AuditAction.STAFF_ADDED, f"staff {row['staff_id']}", at=now)
     return row

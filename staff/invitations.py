@@ -14,7 +14,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
-from staff.accounts import add_staff, find_staff
+from staff.accounts import add_staff, find_staff, staff_name
 from staff.grants import give_grant, lock_grants, require_authority
 from staff.roles import find_role, permissions_of
 from staff.sessions import Device, end_session, open_staff_session
@@ -71,8 +71,8 @@ async def invite(
         await db.execute(SQL["close_expired"], email, now)
         token = new_token()
         invitation_id = await db.fetchval(
-            SQL["add_invitation"], digest_of(token), sorted(pieces_of(token)), email, name, kind.name, unit_id, ends_at,
-            by.to_json(), now, now + lasts,
+            SQL["add_invitation"], digest_of(token), sorted(pieces_of(token)), email, staff_name(name),
+            kind.name, unit_id, ends_at, by.to_json(), now, now + lasts,
         )  # fmt: skip
         if invitation_id is None:
             remedy = f"Send it again: muster user invite {email} --again. Or first: muster user withdraw {email}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from datetime import datetime
 from typing import Final
 
 from core.db import Connection, load_queries
+from staff.typed_codes import read_typed_code
 
 SQL: Final = load_queries(__file__)
 
@@ -44,10 +44,10 @@ async def use_recovery_code(db: Connection, staff_id: int, code: str, *, now: da
     Args:
         db: in the transaction that lets them in.
         staff_id: whose.
-        code: as it was typed: case, spaces and hyphens do not matter.
+        code: as it was typed: case, spaces and dashes do not matter.
         now: the time, aware.
     """
-    typed = re.sub(r"[\s-]", "", code.lower()).translate(_ALIKE)
+    typed = read_typed_code(code).translate(_ALIKE)
     if len(typed) != _CODE_LENGTH or not set(typed) <= set(_LETTERS):
         return False
     return await db.fetchval(SQL["use_code"], staff_id, _digest(staff_id, typed), now) is not None

@@ -231,15 +231,17 @@ async def _set_up(db: Connection, session: Staff, token: str, what: str, came_fr
 
 
 async def _without_last(db: Connection, session: Staff) -> None:
-    """Delete recovery codes and proofs if the last factor has just been removed.
+    """Delete recovery codes and proofs if the last factor has just been removed; a passkey refused as a copy is none.
 
     Raises:
         LastFactor: a role of theirs needs one; nothing is removed.
     """
-    if await has_second_factor(db, session.staff_id):
+    usable = [row for row in await list_passkeys(db, session.staff_id) if row["copied_at"] is None]
+    if usable or await has_totp(db, session.staff_id):
         return
     if session.needs_second_factor:
         raise LastFactor("Your role needs a second factor, and this is the last one.", remedy="First set up another.")
+    await delete_passkeys(db, session.staff_id)  # those that are refused would still be asked for
     await delete_recovery_codes(db, session.staff_id)  # they replace a factor, and there is none any more
     await empty_proofs(db, session.staff_id)
 

@@ -30,6 +30,7 @@ from staff.passkeys import (
 from staff.recovery_codes import count_recovery_codes, use_recovery_code
 from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_staff_session
 from staff.totp import accept_totp
+from staff.typed_codes import read_typed_code
 
 FRESH_TIME: Final = timedelta(minutes=10)
 """How long a proof is fresh enough to launch, export, approve, make keys or grant."""
@@ -79,7 +80,7 @@ async def prove_by_code(
     Raises:
         TooManyTries: they have to wait.
     """
-    is_recovery = sum(char.isalnum() for char in code) > _CODE_LENGTH
+    is_recovery = len(read_typed_code(code)) > _CODE_LENGTH
     await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
     if not is_recovery:  # nobody guesses 80 bits; these let owners in while codes wait
         try:

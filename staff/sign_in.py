@@ -12,7 +12,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
-from staff.accounts import add_staff, find_staff, lock_account, verify_phone
+from staff.accounts import add_staff, find_staff, lock_account, staff_mailbox, verify_phone
 from staff.backoff import LINKS, delete_tries
 from staff.grants import give_grant
 from staff.sessions import NO_DEVICE, Device, end_sessions, open_staff_session
@@ -60,7 +60,7 @@ async def make_sign_in_link(
         NotFound: nobody on the staff has it, and `create_as` is not given.
         Conflict: their access was taken away.
     """
-    mailbox = email.strip().lower()
+    mailbox = staff_mailbox(email)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
         raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
     await db.execute(SQL["delete_old_links"], now)

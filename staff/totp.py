@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from core.db import Connection, load_queries
 from core.secret_box import InvalidToken, SecretBox
+from staff.typed_codes import read_typed_code
 
 SQL: Final = load_queries(__file__)
 
@@ -128,7 +129,7 @@ async def delete_unconfirmed(db: Connection, *, now: datetime) -> None:
 
 def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: datetime) -> int | None:
     """Return the time step that a code belongs to, if it is later than the last accepted one."""
-    typed, secret = re.sub(r"[\s-]", "", code), _open(row, keys)
+    typed, secret = read_typed_code(code), _open(row, keys)
     if secret is None or not _CODE.fullmatch(typed):
         return None
     totp, present = pyotp.TOTP(secret.get_secret_value()), int(now.timestamp()) // STEP_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -13,16 +14,13 @@ from core.db import Connection, Pool
 from core.errors import NotFound
 from staff.backoff import TooManyTries
 from staff.passkeys import site_of
-from staff.second_factor import (
-    add_passkey,
-    passkey_options,
-    reset_second_factors,
-)
+from staff.second_factor import LastFactor, add_passkey, passkey_options, remove_app, reset_second_factors
 from staff.second_factor_check import is_fresh, prove_by_passkey
 from staff.sessions import admit_session
+from staff.totp import has_totp
 from tests.support.passkey_device import PasskeyDevice
 from tests.support.second_factors import LAPTOP, NOW, SITE, asked, by_passkey, make_passkey, told
-from tests.support.staff_accounts import BY, NETWORK, SETTINGS, add_account, sign_in, who
+from tests.support.staff_accounts import BY, NETWORK, SETTINGS, add_account, set_up_app, sign_in, who
 
 
 async def test_a_passkey_signs_in_and_is_both_factors(db: Connection) -> None:
@@ -145,6 +143,20 @@ async def test_a_copied_passkey_is_refused_from_then_on_and_everybody_learns_of_
     assert (await who(db, again, now=NOW)).awaits_second_factor, "it is still asked for"
     await reset_second_factors(db, ada, by=BY, now=NOW)
     assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+
+
+@pytest.mark.parametrize(("role", "is_kept"), [("administrator", True), ("viewer", False)])
+async def test_a_passkey_that_is_refused_is_no_last_factor(db: Connection, role: str, is_kept: bool) -> None:
+    ada = await add_account(db, "ada@union.test", role, now=NOW)
+    _, token, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    _, token = await make_passkey(db, token)
+    await db.execute("update staff_passkey set copied_at = $1", NOW)
+    session = await who(db, token, now=NOW)
+    with pytest.raises(LastFactor) if is_kept else contextlib.nullcontext():
+        await remove_app(db, session, settings=SETTINGS, came_from=NETWORK, now=NOW)
+    assert await has_totp(db, ada) == is_kept
+    again = await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    assert again.awaits_second_factor == is_kept, "nobody is asked for what does not work"
 
 
 async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
