@@ -56,7 +56,8 @@ async def pending_secret(
 
 def otpauth_uri(secret: str, *, email: str, issuer: str) -> str:
     """Return the address from which an app reads a secret."""
-    return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=issuer)
+    # apps part issuer and name at a colon, and some read a slash as the end, also where they are escaped
+    return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=" ".join(re.sub("[:/]", " ", issuer).split()))
 
 
 def qr_code(uri: str) -> bytes:

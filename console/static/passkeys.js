@@ -4,6 +4,8 @@
 
   if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) return;
 
+  class Told extends Error {} // in words for the reader
+
   async function post(path, body) {
     const response = await fetch(path, {
       method: "POST",
@@ -11,7 +13,7 @@
       body: JSON.stringify(body || {}),
     });
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(answer.message || "Muster did not answer. Try again.");
+    if (!response.ok) throw new Told(answer.message || "Muster did not answer. Try again.");
     return answer;
   }
 
@@ -24,8 +26,20 @@
       return await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
     } catch (error) {
       const known = error.name === "InvalidStateError";
-      throw new Error(known ? "This device has a passkey for your account already." : "Nothing was signed. Try again, or go another way.");
+      throw new Told(known ? "This device has a passkey for your account already." : "Nothing was signed. Try again, or go another way.");
     }
+  }
+
+  const base64 = (bytes) =>
+    btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/[+]/g, "-").replace(/[/]/g, "_").replace(/=+$/, "");
+
+  /* What was signed. Not by toJSON(): password managers answer with objects of their own, on which it fails. */
+  function written({ id, rawId, type, response }) {
+    const parts = {};
+    for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+      if (response[name]) parts[name] = base64(response[name]);
+    }
+    return { id, rawId: base64(rawId), type, response: parts, clientExtensionResults: {} };
   }
 
   function show(codes) {
@@ -42,7 +56,7 @@
       button.disabled = true;
       problem.hidden = true;
       try {
-        const answer = await post(part.dataset.answer, (await ask(part)).toJSON());
+        const answer = await post(part.dataset.answer, written(await ask(part)));
         if (answer.codes && answer.codes.length) {
           part.closest("section").hidden = true;
           show(answer.codes);
@@ -50,7 +64,7 @@
           location.assign(answer.to);
         }
       } catch (error) {
-        problem.textContent = error.message;
+        problem.textContent = error instanceof Told ? error.message : "This browser could not do that. Try again, or go another way.";
         problem.hidden = false;
       }
       button.disabled = false;

@@ -59,9 +59,24 @@ async def check(visit: Visit) -> None:
     assert await visit.page.evaluate(SIDEWAYS) == 0
 
 
-async def test_a_passkey_is_set_up_and_signs_in_on_a_phone(local: Site) -> None:
+PASSWORD_MANAGER = """
+for (const what of ["create", "get"]) {
+  const browsers = navigator.credentials[what].bind(navigator.credentials);
+  navigator.credentials[what] = async (options) => {
+    const made = await browsers(options), own = Object.create(PublicKeyCredential.prototype);
+    for (const name of ["id", "rawId", "type", "response"]) Object.defineProperty(own, name, { value: made[name] });
+    return own;
+  };
+}
+"""
+"""Answers with an object of its own, as 1Password does: the browser's toJSON() fails on it."""
+
+
+@pytest.mark.parametrize("manager", ["", PASSWORD_MANAGER], ids=["browser", "password manager"])
+async def test_a_passkey_is_set_up_and_signs_in_on_a_phone(local: Site, manager: str) -> None:
     async with local.visit(width=PHONE, signed_in=False) as visit:
         page = visit.page
+        await page.add_init_script(manager)
         await give_a_finger(page)
         await visit.go(await local.link())
         await page.get_by_role("button", name="Sign in").click()

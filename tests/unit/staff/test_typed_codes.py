@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from staff.accounts import staff_mailbox, staff_name
+from staff.totp import otpauth_uri
 from staff.typed_codes import read_typed_code
 
 
@@ -64,3 +65,8 @@ def test_the_account_for_trying_muster_out_is_found() -> None:
 )
 def test_a_name_is_one_line_of_a_bearable_length(typed: str, name: str) -> None:
     assert staff_name(typed) == name
+
+
+def test_the_address_of_an_app_has_one_colon_between_issuer_and_name() -> None:
+    uri = otpauth_uri("JBSWY3DPEHPK3PXP" * 2, email="ada@union.test", issuer="Überbund: Nord / Süd & Söhne")
+    assert uri.startswith("otpauth://totp/%C3%9Cberbund%20Nord%20S%C3%BCd%20%26%20S%C3%B6hne:ada%40union.test?")
