@@ -8,7 +8,7 @@ import asyncpg
 import redis.exceptions
 
 from core.db.away import is_away
-from core.db.pool import went_away
+from core.db.connection_errors import went_away
 from core.errors import DatabaseAway, InputError, MusterError, Unavailable, error_in_words
 from core.outages import POSTGRES, REDIS
 

@@ -9,12 +9,17 @@ import asyncio
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
+import asyncpg
+
+from core.db.away import POSTGRES_AWAY
+from core.db.connection_errors import SETTING, explained
 from core.db.logins import Login
-from core.db.pool import SETTING, Connection, Pool, explained, open_pool
+from core.db.pool import Connection, Pool, open_pool
 from core.errors import Conflict, SettingsError
 
 OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api")
@@ -51,6 +56,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
     await pending(url, setting=setting)  # its errors are clearer than dbmate's
+    url = await _with_one_host(url)
     applied: list[str] = []
     for tries_left in reversed(range(_MAX_TRIES)):
         done, out, err = await _run_dbmate(url)
@@ -84,6 +90,24 @@ async def _run_dbmate(url: str) -> tuple[bool, str, str]:
         await dbmate.wait()
         raise
     return dbmate.returncode == 0, out.decode(errors="replace"), err.decode(errors="replace")
+
+
+async def _with_one_host(url: str) -> str:
+    """Return an address with the first host that takes us: dbmate knows addresses of one host only."""
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return url
+    wanted = urlunsplit(("", "", "", parts.query, ""))
+    query = urlencode(
+        [(key, value) for key, value in parse_qsl(parts.query) if key != "target_session_attrs"], safe="/"
+    )
+    for host in hosts.split(","):
+        with suppress(OSError, *POSTGRES_AWAY):
+            connection = await asyncpg.connect(f"{parts.scheme}://{login}{at}{host}{parts.path}{wanted}", timeout=10)
+            await connection.close()
+            return urlunsplit((parts.scheme, f"{login}{at}{host}", parts.path, query, ""))
+    return url
 
 
 async def pending(url: str, *, setting: str = SETTING) -> list[str]:

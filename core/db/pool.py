@@ -1,17 +1,17 @@
-"""Connections to PostgreSQL, and its errors in words for people."""
+"""Connections to PostgreSQL: pools, and single ones for long locks and imports."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import orjson
 
 from core.db.away import POSTGRES_AWAY
-from core.errors import DatabaseAway, SettingsError, error_in_words
+from core.db.connection_errors import SETTING, explained, went_away
+from core.errors import SettingsError
 
 if TYPE_CHECKING:
     # asyncpg's types are generic only in its stubs
@@ -22,8 +22,6 @@ else:
     Pool = asyncpg.Pool
 
 OLDEST_SERVER: Final = 15
-SETTING: Final = "MUSTER_DATABASE_URL"
-"""The setting with the address that everything but `muster migrate` uses."""
 STATEMENT_TIMEOUT: Final = 900
 """Seconds for a statement that reads a million members or the whole archive, or waits for such a statement."""
 
@@ -76,14 +74,6 @@ class _Named(asyncpg.Connection):
             raise went_away(error) from error
 
 
-def went_away(error: BaseException) -> DatabaseAway:
-    """Build the error to raise for one that means PostgreSQL went away in the middle."""
-    if isinstance(error, DatabaseAway):
-        return error
-    remedy = "What was committed is kept; try again."
-    return DatabaseAway(f"PostgreSQL went away ({error_in_words(error)}).", remedy=remedy)
-
-
 class _Pooled(_Named):
     """Connection that is returned to the pool without a reset.
 
@@ -118,12 +108,19 @@ class _OfStaff(_Named):
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    """Refuse an old server, and convert jsonb columns from and to Python values."""
+    """Refuse an old server and a database without Unicode, and convert jsonb columns from and to Python values."""
     have = connection.get_server_version().major
     if have < OLDEST_SERVER:
         raise SettingsError(
             f"The PostgreSQL of MUSTER_DATABASE_URL is version {have}; Muster needs {OLDEST_SERVER} or newer.",
             remedy="Upgrade the server, or unset MUSTER_DATABASE_URL to use the embedded one.",
+        )
+    encoding = connection.get_settings().server_encoding
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"The database of MUSTER_DATABASE_URL keeps text as {encoding}; Muster needs UTF8.",
+            remedy="Make one: create database muster encoding 'UTF8' template template0. pg_dump and pg_restore take "
+            "over what is in the present one.",
         )
     await connection.set_type_codec(
         "jsonb",
@@ -132,67 +129,6 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         decoder=lambda raw: orjson.loads(raw[1:]),
         format="binary",
     )
-
-
-@asynccontextmanager
-async def explained(url: str, setting: str = SETTING) -> AsyncIterator[None]:
-    """Turn errors on connecting into one clear line.
-
-    Args:
-        url: the address.
-        setting: where it comes from.
-
-    Raises:
-        DatabaseAway: nothing answers at that address.
-        SettingsError: the server refuses us: wrong password, database or permission.
-    """
-    where = _host(url)
-    try:
-        yield
-    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise SettingsError(
-            f"PostgreSQL at {where} refused the user name or password of {_user(url)}.", remedy=f"Check {setting}."
-        ) from error
-    except asyncpg.InvalidCatalogNameError as error:
-        raise SettingsError(
-            f"PostgreSQL at {where} has no such database.", remedy=f"Create it, or check {setting}."
-        ) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise SettingsError(
-            f"PostgreSQL at {where} does not permit {_user(url)} to do that: {error.args[0]}.",
-            remedy="Run `muster migrate`, which grants each login its rights (docs/logins.md).",
-        ) from error
-    except (asyncpg.ClientConfigurationError, ValueError) as error:
-        # PostgreSQL's words are not repeated: they may hold a piece of a password that was not percent-encoded.
-        raise SettingsError(
-            f"{setting} is not a PostgreSQL address.",
-            remedy="It looks like postgresql://user:password@host:5432/muster; "
-            "special characters in the password are percent-encoded.",
-        ) from error
-    except (OSError, *POSTGRES_AWAY) as error:  # or the server speaks another protocol
-        raise DatabaseAway(
-            f"PostgreSQL at {where} does not answer ({error_in_words(error)}).",
-            remedy=f"Is it running, and is {setting} right?",
-        ) from error
-
-
-def _user(url: str) -> str:
-    """Return the user name in a database URL."""
-    try:
-        return urlsplit(url).username or "this user"
-    except ValueError:
-        return "this user"
-
-
-def _host(url: str) -> str:
-    """Return the address in a database URL without its password."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "that address"
-    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[-1]
-    return f"{host}{port}{parts.path}"
 
 
 async def open_pool(

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
+import trustme
 
 from muster.embedded.postgres import find_binaries, where_standin_can_run
 
@@ -76,8 +77,8 @@ def embedded_programs() -> Path:
 
 
 @contextmanager
-def bare_postgres(binaries: Path) -> Iterator[BarePostgres]:
-    """Start a server of its own."""
+def bare_postgres(binaries: Path, *, certificate: trustme.LeafCert | None = None) -> Iterator[BarePostgres]:
+    """Start a server of its own; with a certificate it speaks TLS as well."""
     home = Path(tempfile.mkdtemp(prefix="muster-bare-"))
     data, words = home / "data", home / "words"
     words.write_text(ADMIN_PASSWORD)
@@ -88,7 +89,20 @@ def bare_postgres(binaries: Path) -> Iterator[BarePostgres]:
         [binaries / "initdb", "-D", data, "-U", ADMIN, "--auth=scram-sha-256", "--pwfile", words, "--encoding=UTF8"]
     ).communicate()
     server = BarePostgres(binaries, _free_port())
-    options = {"port": server.port, "listen_addresses": "127.0.0.1", "fsync": "off", "unix_socket_directories": home}
+    options: dict[str, object] = {
+        "port": server.port,
+        "listen_addresses": "127.0.0.1",
+        "fsync": "off",
+        "unix_socket_directories": home,
+    }
+    if certificate is not None:
+        options |= {"ssl": "on"}
+        certificate.cert_chain_pems[0].write_to_path(data / "server.crt")
+        certificate.private_key_pem.write_to_path(data / "server.key")
+        (data / "server.key").chmod(0o600)
+        if STANDIN:
+            for name in ("server.crt", "server.key"):
+                os.chown(data / name, pwd.getpwnam(STANDIN).pw_uid, -1)
     process = _run([binaries / "postgres", "-D", data, *(f"-c{name}={value}" for name, value in options.items())])
     try:
         deadline = time.monotonic() + _READY_TIMEOUT

@@ -12,7 +12,7 @@ import pytest
 import redis.exceptions
 from structlog.testing import capture_logs
 
-from core.db.pool import went_away
+from core.db.connection_errors import went_away
 from core.errors import DatabaseAway, Unavailable
 from core.outages import POSTGRES, REDIS, Outages
 from muster.server_errors import server_error, server_of
