@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
+from yarl import URL
 
 from core.cdn_networks import is_published
 from core.domain_groups import read_groups
@@ -214,18 +215,32 @@ def _costs(value: str) -> str:
 
 
 def _address(value: str) -> str:
+    scheme, colon, rest = value.partition(":")
+    value = f"{scheme.lower()}{colon}{rest}"
     if not value.startswith(("http://", "https://")):
         raise ValueError("it must start with http:// or https://")
     try:
         parts = urlsplit(value)
         named = bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        if named:
+            parts = parts._replace(netloc=_as_in_dns(parts))
+    except ValueError:  # also of idna
         named = False
     if not named or parts.username is not None or not value.isprintable() or " " in value:
         raise ValueError("it must be http:// or https:// and a host, such as https://vote.example.org")
     if "?" in value or "#" in value or ".." in parts.path.split("/") or "%" in parts.path:
         raise ValueError("what is put behind it must stay there: it can have no ?, # or %, and no .. in its path")
+    if not parts.path.isascii():
+        raise ValueError("its path can only have English letters: one other letter makes a text cost twice as much")
     return _without_usual_port(parts).rstrip("/")
+
+
+def _as_in_dns(parts: SplitResult) -> str:
+    """Return the host as DNS has it: an address is in every text, and one letter beyond ASCII makes it cost double."""
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else URL.build(scheme="http", host=host).raw_host or ""
+    login, at, _ = parts.netloc.rpartition("@")
+    return f"{login}{at}{host}" + (f":{parts.port}" if parts.port else "")
 
 
 def _without_usual_port(parts: SplitResult) -> str:
