@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import SettingsError
-from core.settings import load_settings
+from messaging.settings import load_settings
 
 
 @pytest.mark.parametrize(
