@@ -25,10 +25,11 @@ class SecretBox:
         use: what the secrets are for; each use has keys of its own.
     """
 
-    __slots__ = ("_box",)
+    __slots__ = ("_box", "_newest")
 
     def __init__(self, keys: Sequence[SecretStr], use: str) -> None:
-        self._box = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, use))) for key in keys])
+        each = [Fernet(base64.urlsafe_b64encode(_derive(key, use))) for key in keys]
+        self._box, self._newest = MultiFernet(each), each[0]
 
     def encrypt(self, secret: SecretStr) -> bytes:
         """Encrypt a secret for storage."""
@@ -41,6 +42,17 @@ class SecretBox:
             InvalidToken: no key fits.
         """
         return SecretStr(self._box.decrypt(encrypted).decode())
+
+    def renew(self, encrypted: bytes) -> bytes | None:
+        """Encrypt a stored secret with the newest key; None if it is, or if no key fits."""
+        try:
+            self._newest.decrypt(encrypted)
+        except InvalidToken:
+            try:
+                return self._box.rotate(encrypted)
+            except InvalidToken:
+                return None
+        return None
 
 
 def _derive(key: SecretStr, use: str) -> bytes:

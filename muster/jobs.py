@@ -30,10 +30,12 @@ from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from services.questions.counts import compact_answers
 from staff.retention import delete_expired
+from staff.totp import renew_secrets as renew_app_secrets
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
 from webhooks.subscriptions.event_log import EventLog, delete_old_events
+from webhooks.subscriptions.subscriptions import renew_secrets as renew_webhook_secrets
 
 INBOUND_BATCH: Final = 500
 INBOUND_PAUSE: Final = 0.1
@@ -183,6 +185,8 @@ class Jobs:
                 partial(delete_unreachable_places, db, now),
                 partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbound), now=now),
                 partial(delete_expired, db, now=now),
+                partial(renew_app_secrets, db, keys=settings.secret_key),
+                partial(renew_webhook_secrets, db, keys=settings.secret_key),
                 partial(delete_old_events, db, now - timedelta(days=settings.keep_events)),
             )
             return False

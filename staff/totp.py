@@ -128,6 +128,21 @@ async def delete_unconfirmed(db: Connection, *, now: datetime) -> None:
     await db.execute(SQL["delete_old_unconfirmed"], now - _SET_UP_TIMEOUT)
 
 
+async def renew_secrets(db: Connection, *, keys: Sequence[SecretStr]) -> int:
+    """Encrypt the secrets of apps with the newest key, so that the former one can be removed; return how many were not.
+
+    Args:
+        db: a connection.
+        keys: MUSTER_SECRET_KEY.
+    """
+    box, renewed = _box(keys), 0
+    for row in await db.fetch(SQL["list_secrets"]):
+        if secret := box.renew(row["secret"]):
+            await db.execute(SQL["renew_secret"], row["totp_id"], row["secret"], secret)
+            renewed += 1
+    return renewed
+
+
 def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: datetime) -> int | None:
     """Return the time step that a code belongs to, if it is later than the last accepted one."""
     typed, secret = read_typed_code(code), _open(row, keys)

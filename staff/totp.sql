@@ -35,3 +35,11 @@ update staff_totp set confirmed_at = $2, last_step = $3, family = null where tot
 -- name: use_step
 -- Uses a code up, in one statement: of two that arrive at once, one counts.
 update staff_totp set last_step = $2 where totp_id = $1 and last_step < $2 returning totp_id;
+
+-- name: list_secrets
+-- The secret of every app, in use or being set up.
+select totp_id, secret from staff_totp order by totp_id;
+
+-- name: renew_secret
+-- Replaces a secret by the same one encrypted anew, unless it was replaced meanwhile.
+update staff_totp set secret = $3 where totp_id = $1 and secret = $2;

@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.spec_errors import names_instead
 from webhooks.subscriptions import event_log
 from webhooks.subscriptions.event_types import EVENTS, expand
-from webhooks.subscriptions.webhook_secrets import encrypt, make_secret
+from webhooks.subscriptions.webhook_secrets import encrypt, make_secret, renew
 
 SQL: Final = load_queries(__file__)
 
@@ -186,6 +186,22 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = SECRET_OVE
             {"overlap_hours": overlap / timedelta(hours=1)},
         )
     return secret
+
+
+async def renew_secrets(db: Connection, *, keys: Sequence[SecretStr]) -> int:
+    """Encrypt secrets of webhooks with the newest key, so that the former one can be removed; return how many were not.
+
+    Args:
+        db: a connection.
+        keys: MUSTER_SECRET_KEY.
+    """
+    renewed = 0
+    for which, secret, former in await db.fetch(SQL["list_secrets"]):
+        new, new_former = renew(keys, secret), renew(keys, former)
+        if new is not None or new_former is not None:
+            await db.execute(SQL["renew_secrets"], which, secret, former, new, new_former)
+            renewed += 1
+    return renewed
 
 
 async def pause(db: Connection, name: str, *, reason: str = "", actor: Actor) -> Subscription:

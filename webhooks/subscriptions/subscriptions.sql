@@ -69,3 +69,12 @@ join webhook_subscription s using (subscription_id)
 where s.name = $1 and (not $2 or d.problem is not null) and ($3::bigint is null or d.seq = $3)
 order by d.delivery_id desc
 limit $4;
+
+-- name: list_secrets
+-- Secrets of every subscription, with the former one while it still signs.
+select subscription_id, secret, old_secret from webhook_subscription order by subscription_id;
+
+-- name: renew_secrets
+-- Replaces secrets by the same ones encrypted anew, unless they were replaced meanwhile.
+update webhook_subscription set secret = coalesce($4, secret), old_secret = coalesce($5, old_secret)
+where subscription_id = $1 and secret = $2 and old_secret is not distinct from $3;

@@ -32,6 +32,11 @@ def encrypt(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:
     return SecretBox(keys, _USE).encrypt(secret)
 
 
+def renew(keys: Sequence[SecretStr], encrypted: bytes | None) -> bytes | None:
+    """Encrypt a stored secret with the newest key; None if it is, or if no key fits."""
+    return None if encrypted is None else SecretBox(keys, _USE).renew(encrypted)
+
+
 def decrypt(keys: Sequence[SecretStr], encrypted: bytes) -> SecretStr:
     """Decrypt a stored secret with whichever key fits.
 

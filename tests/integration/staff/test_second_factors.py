@@ -8,6 +8,7 @@ from typing import Any
 
 import pyotp
 import pytest
+from pydantic import SecretStr
 
 from core.access import Actor, ActorKind
 from core.db import Connection, Pool
@@ -29,7 +30,7 @@ from staff.second_factor import (
 from staff.second_factor_check import is_fresh, prove_by_passkey
 from staff.sessions import admit_session
 from staff.sign_in import make_sign_in_link, use_link
-from staff.totp import accept_totp, pending_secret
+from staff.totp import accept_totp, pending_secret, renew_secrets
 from tests.support.second_factors import NOW, SITE, asked, by_passkey, make_passkey, prove, told
 from tests.support.staff_accounts import BY, KEYS, NETWORK, SETTINGS, add_account, set_up_app, sign_in, who
 
@@ -93,6 +94,18 @@ async def test_the_secret_is_stored_encrypted_and_codes_as_digests(db: Connectio
     assert not {code.replace("-", "") for code in codes} & {row["text"] for row in digests}
     details = await db.fetchval("select string_agg(detail::text, ' ') from audit_shown")
     assert not [code for code in (app.secret, *codes) if code in details]
+
+
+async def test_an_app_outlives_the_key_that_encrypted_its_secret(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    newer = SecretStr("seven violet lanterns over a slow canal")
+    later = NOW + timedelta(minutes=5)
+    assert not await accept_totp(db, ada, app.at(later), keys=(newer,), now=later), "otherwise this shows nothing"
+    assert await renew_secrets(db, keys=(newer, *KEYS)) == 1
+    assert await renew_secrets(db, keys=(newer, *KEYS)) == 0
+    assert await renew_secrets(db, keys=KEYS) == 0, "what no key opens stays as it is"
+    assert await accept_totp(db, ada, app.at(later), keys=(newer,), now=later)
 
 
 async def test_a_recovery_code_lets_in_once(db: Connection) -> None:

@@ -28,7 +28,7 @@ from tests.support.receivers import (
     sources,
     webhook_worker,
 )
-from webhooks.subscriptions.subscriptions import add_subscription, deliveries, get_subscription, rotate
+from webhooks.subscriptions.subscriptions import add_subscription, deliveries, get_subscription, renew_secrets, rotate
 
 
 async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
@@ -88,6 +88,21 @@ async def test_secrets_outlive_a_rotation_of_the_key_that_encrypts_them(
     paused = await get_subscription(db, "crm")
     assert (paused.state, len(receiver.got)) == ("paused", 1)
     assert "another MUSTER_SECRET_KEY" in (await open_alerts(db))[0].title
+
+
+async def test_secrets_are_encrypted_anew_so_that_the_former_key_can_go(
+    worker: WebhookWorker, receiver: Receiver, db: Connection
+) -> None:
+    _, former = await worker.add(receiver)
+    secret = await rotate(worker.runtime, "crm", actor=operator("ada"))
+    keys = (SecretStr("a newer secret, first"), *worker.runtime.settings.secret_key)
+    assert [await renew_secrets(db, keys=keys) for _ in range(2)] == [1, 0]
+    settings = worker.runtime.settings.model_copy(update={"secret_key": keys[:1]})
+    worker.sender.runtime = replace(worker.runtime, settings=settings)
+    await happen(db, 1)
+    await worker.deliver()
+    receiver.got[0].verify(secret)
+    receiver.got[0].verify(former)
 
 
 async def test_redirects_are_not_followed(worker: WebhookWorker, receiver: Receiver, db: Connection) -> None:
