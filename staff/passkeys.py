@@ -25,10 +25,12 @@ from webauthn import (
     verify_authentication_response,
     verify_registration_response,
 )
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 from webauthn.helpers import parse_client_data_json
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
+    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
@@ -223,7 +225,8 @@ async def accept_passkey(
     """Check what a passkey has signed, after `take_challenge`.
 
     A passkey's count goes up with each use. A lower count comes from a copy, or from the original after the copy was
-    used: the passkey is refused from then on.
+    used: the passkey is refused from then on. But if a passkey says that it is kept on several devices, copies are the
+    rule, each with a count of its own.
 
     Args:
         db: in the transaction that lets its owner in, or records that they were refused.
@@ -240,10 +243,12 @@ async def accept_passkey(
     if row is None:
         return None
     answered = PasskeyAnswer(row["passkey_id"], row["staff_id"], row["email"], row["name"])
-    count = None if row["copied_at"] is not None else _count_in(row, site, answer)
-    if count is None:
+    verified = None if row["copied_at"] is not None else _verify(row, site, answer)
+    if verified is None:
         return answered
-    if (count or row["sign_count"]) and count <= row["sign_count"]:
+    count = verified.new_sign_count
+    is_bound = verified.credential_device_type is CredentialDeviceType.SINGLE_DEVICE
+    if is_bound and (count or row["sign_count"]) and count <= row["sign_count"]:
         await db.execute(SQL["note_copy"], row["passkey_id"], now)
         return replace(answered, is_copied=True)
     await db.execute(SQL["use_passkey"], row["passkey_id"], now, count)
@@ -306,12 +311,12 @@ def _credential_in(answer: Mapping[str, Any]) -> bytes | None:
         return None
 
 
-def _count_in(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> int | None:
-    """Return the count that a passkey has signed with its answer; None if the answer is not in order."""
+def _verify(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> VerifiedAuthentication | None:
+    """Verify the answer of a passkey; None if it is not in order."""
     try:
         if not _is_theirs(row, answer):
             return None
-        verified = verify_authentication_response(
+        return verify_authentication_response(
             credential=dict(answer),
             expected_challenge=_challenge_in(answer),
             expected_rp_id=site.host,
@@ -323,7 +328,6 @@ def _count_in(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> int
     except _BAD_ANSWER as error:
         log.info("a passkey was refused", why=type(error).__name__)
         return None
-    return verified.new_sign_count
 
 
 def _is_theirs(row: asyncpg.Record, answer: Mapping[str, Any]) -> bool:

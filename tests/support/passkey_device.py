@@ -13,7 +13,7 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
-_PRESENT, _VERIFIED, _KEY_INCLUDED = 0x01, 0x04, 0x40
+_PRESENT, _VERIFIED, _KEY_INCLUDED, _SYNCED = 0x01, 0x04, 0x40, 0x08 | 0x10
 
 
 @dataclass
@@ -24,11 +24,13 @@ class PasskeyDevice:
         origin: the site its browser is on, whatever the site says.
         verifies: whether it asks for a finger.
         count: how often it has signed.
+        synced: whether it says that the passkey is kept on several devices.
     """
 
     origin: str
     verifies: bool = True
     count: int = 0
+    synced: bool = False
     handle: bytes = b""
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     _key: EllipticCurvePrivateKey = field(default_factory=lambda: generate_private_key(SECP256R1()))
@@ -62,7 +64,7 @@ class PasskeyDevice:
         )  # fmt: skip
 
     def _authenticator_data(self, host: str, more: int) -> bytes:
-        flags = _PRESENT | (_VERIFIED if self.verifies else 0) | more
+        flags = _PRESENT | (_VERIFIED if self.verifies else 0) | (_SYNCED if self.synced else 0) | more
         return hashlib.sha256(host.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
 
     def _client_data(self, kind: str, challenge: str) -> bytes:

@@ -145,6 +145,20 @@ async def test_a_copied_passkey_is_refused_from_then_on_and_everybody_learns_of_
     assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
 
 
+async def test_a_passkey_that_is_kept_on_several_devices_may_count_on_each(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    session = await sign_in(db, "ada@union.test", now=NOW)
+    device, staff = PasskeyDevice(SITE.origin, synced=True), await who(db, session, now=NOW)
+    options = json.loads(await passkey_options(db, SITE, staff, now=NOW))
+    assert await add_passkey(
+        db, SITE, staff, session, device.create(options), settings=SETTINGS, device=LAPTOP, now=NOW
+    )
+    for count in (5, 3, 3):  # of a laptop, and of a phone that was used less
+        device.count = count
+        assert await by_passkey(db, device.get(await asked(db))) is not None
+    assert await db.fetchval("select count(*) from alert") == 0
+
+
 @pytest.mark.parametrize(("role", "is_kept"), [("administrator", True), ("viewer", False)])
 async def test_a_passkey_that_is_refused_is_no_last_factor(db: Connection, role: str, is_kept: bool) -> None:
     ada = await add_account(db, "ada@union.test", role, now=NOW)

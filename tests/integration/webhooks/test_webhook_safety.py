@@ -101,7 +101,7 @@ async def test_secrets_are_encrypted_anew_so_that_the_former_key_can_go(
     worker.sender.runtime = replace(worker.runtime, settings=settings)
     await happen(db, 1)
     await worker.deliver()
-    receiver.got[0].verify(secret)
+    receiver.got[0].verify(secret.get_secret_value())
     receiver.got[0].verify(former)
 
 
