@@ -12,12 +12,21 @@ order by g.grant_id;
 select pg_advisory_xact_lock(hashtextextended('staff grants', 0));
 
 -- name: find_same
--- A grant of the same role in the same unit that has not ended, in force or to come.
-select grant_id, starts_at, ends_at from staff_grant
+-- A grant of the same role in the same unit that has not ended, in force or to come, with the path of its unit.
+select g.grant_id, g.starts_at, g.ends_at, (select unit_path(lineage) from unit where unit_id = g.unit_id) as unit
+from staff_grant g
 where staff_id = $1 and role = $2 and unit_id is not distinct from $3 and revoked_at is null
   and (ends_at is null or ends_at > $4) and ($5::timestamptz is null or starts_at < $5)
   and (ends_at is null or ends_at > $6)
 limit 1;
+
+-- name: is_mailbox_of
+-- Whether an account has this mailbox: an operator who names themselves by it may not change its grants.
+select exists (select from staff where staff_id = $1 and lower(email) = $2);
+
+-- name: find_unit_path
+-- The path of a unit, for an error's words.
+select unit_path(lineage) from unit where unit_id = $1;
 
 -- name: add_grant
 -- Gives a grant.

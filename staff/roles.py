@@ -9,7 +9,7 @@ from typing import Final
 
 from core.access import Permission
 from core.errors import InputError
-from core.spec_errors import near_miss
+from core.spec_errors import names_instead
 
 ADMINISTRATOR: Final = "administrator"
 """Role of which the organisation always has one."""
@@ -71,16 +71,23 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType({role.name: role for role in
 """Every role by its name, in the order of the documentation."""
 
 
+def role_name(typed: str) -> str:
+    """Return the name of a role as Muster writes it: `service manager` for `Service-Manager`."""
+    return " ".join(typed.lower().replace("-", " ").replace("_", " ").split())
+
+
 def find_role(name: str) -> Role:
-    """Find a role by its name; case does not matter.
+    """Find a role by its name; case does not matter, and a hyphen stands for a space.
 
     Raises:
         InputError: there is none of that name.
     """
-    role = ROLES.get(" ".join(name.lower().split()))
+    role = ROLES.get(role_name(name))
     if role is None:
+        hint, everything = names_instead(name, tuple(ROLES)), f"The roles are: {', '.join(ROLES)}."
         raise InputError(
-            f"There is no role “{name}”{near_miss(name, ROLES)}.", remedy=f"The roles are: {', '.join(ROLES)}."
+            f"There is no role “{name}”.",
+            remedy=f"{hint} {everything}" if hint.startswith("Did you mean") else everything,
         )
     return role
 
