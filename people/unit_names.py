@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from core.db import Connection, load_queries
@@ -63,6 +63,17 @@ async def find_unit(db: Connection, name: str) -> tuple[int, str]:
         raise InputError(f"“{name}” fits {len(fitting)} units.", remedy=f"Write one of {_paths(fitting)}.")
     remedy = names_instead(name, sorted(known)) if len(known) <= _MAX_LISTED or near_miss(name, known) else ""
     raise InputError(f"There is no unit “{name}”.", remedy=remedy if known else "Units come with the member file.")
+
+
+async def paths_by_id(db: Connection, unit_ids: Collection[int]) -> dict[int, str]:
+    """Return the paths of units, as `North / Leeds`, by their ids; ids that no unit has are left out.
+
+    Args:
+        db: a connection.
+        unit_ids: which.
+    """
+    rows = await db.fetch(SQL["list_unit_paths"]) if unit_ids else []
+    return {row["unit_id"]: " / ".join(row["path"].split("/")) for row in rows if row["unit_id"] in unit_ids}
 
 
 async def _by_name(db: Connection) -> tuple[dict[str, list[tuple[int, str]]], set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -241,6 +242,18 @@ async def accept_invitation(
 async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
     """List open invitations: email, name, role, unit, invited_by, invited_at and expires_at."""
     return await db.fetch(SQL["list_open"])
+
+
+async def list_mailboxes(db: Connection, *, invitation_ids: Sequence[int] = (), email: str = "") -> dict[int, str]:
+    """Return the mailboxes of invitations, open or not, by number.
+
+    Args:
+        db: a connection.
+        invitation_ids: which.
+        email: and all that went to this mailbox.
+    """
+    rows = await db.fetch(SQL["list_mailboxes"], list(invitation_ids), email.strip().lower())
+    return {row["invitation_id"]: row["email"] for row in rows}
 
 
 async def delete_old_invitations(db: Connection, *, now: datetime) -> None:

@@ -37,6 +37,10 @@ where accepted_at is null and withdrawn_at is null
   and invited_by ->> 'kind' = 'staff' and (invited_by ->> 'id')::bigint = $1
 returning invitation_id, email;
 
+-- name: list_mailboxes
+-- Whom invitations went to, by number or by mailbox, open or not: the audit names them by number.
+select invitation_id, email from staff_invitation where invitation_id = any ($1::bigint[]) or email = $2;
+
 -- name: delete_old_invitations
 -- Deletes invitations that nobody accepted, with the name and mailbox of the invited person, a month after they ended.
 delete from staff_invitation
