@@ -221,6 +221,20 @@ async def list_grants(db: Connection | Pool, *, now: datetime, staff_id: int | N
     return await db.fetch(SQL["list_grants"], now, staff_id)
 
 
+async def list_ended_grants(db: Connection, staff_id: int, *, now: datetime) -> list[asyncpg.Record]:
+    """List the last grants of an account that have ended, or were revoked.
+
+    Args:
+        db: a connection.
+        staff_id: whose.
+        now: the time, aware.
+
+    Returns:
+        Each with role, unit (its path), ended_at and is_revoked, the newest end first.
+    """
+    return await db.fetch(SQL["list_ended"], staff_id, now)
+
+
 async def require_authority(
     db: Connection,
     by: Actor,

@@ -67,3 +67,13 @@ select g.staff_id, g.role, g.unit_id, unit_path(u.lineage) as unit, g.starts_at,
 from staff_grant g left join unit u using (unit_id)
 where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1) and ($2::bigint is null or g.staff_id = $2)
 order by g.staff_id, g.grant_id;
+
+-- name: list_ended
+-- The last grants of an account that are over, for somebody who has none any more and asks what became of it.
+select
+  g.role, unit_path(u.lineage) as unit, least(g.revoked_at, g.ends_at) as ended_at,
+  g.revoked_at is not null and (g.ends_at is null or g.revoked_at < g.ends_at) as is_revoked
+from staff_grant g left join unit u using (unit_id)
+where g.staff_id = $1 and (g.revoked_at is not null or g.ends_at <= $2)
+order by ended_at desc
+limit 5;

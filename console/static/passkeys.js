@@ -24,15 +24,18 @@
       return await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
     } catch (error) {
       const known = error.name === "InvalidStateError";
-      throw new Error(known ? "This device has a passkey for your account already." : "Nothing was signed. Try again, or go another way.");
+      throw new Error(known ? "This device has a passkey for your account already." : part.dataset.failed);
     }
   }
 
   function show(codes) {
-    const card = document.querySelector("[data-codes]");
-    for (const code of codes) card.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: code }));
-    card.hidden = false;
-    card.focus();
+    const done = document.querySelector("[data-codes]");
+    for (const code of codes) done.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: code }));
+    document.querySelector("[data-choices]").hidden = true;
+    done.hidden = false;
+    const headline = done.querySelector("h1");
+    document.title = `${headline.textContent} · Muster`;
+    headline.focus();
   }
 
   for (const part of document.querySelectorAll("[data-passkey]")) {
@@ -44,7 +47,6 @@
       try {
         const answer = await post(part.dataset.answer, (await ask(part)).toJSON());
         if (answer.codes && answer.codes.length) {
-          part.closest("section").hidden = true;
           show(answer.codes);
         } else {
           location.assign(answer.to);

@@ -122,7 +122,7 @@ async def test_who_may_not_revoke_has_not_revoked(db: Connection) -> None:
 async def test_an_administrator_gives_vetting_where_they_are_administrator(
     db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    roles = {**ROLES, "granter": Role("granter", "gives access", frozenset({Permission.GRANT}))}
+    roles = {**ROLES, "granter": Role("granter", "gives access", "nothing", frozenset({Permission.GRANT}))}
     for module in ("staff.grants", "staff.roles"):
         monkeypatch.setattr(f"{module}.ROLES", roles)
     north = await add_unit(db, "North", "region")
