@@ -13,7 +13,7 @@ from console.link_requests import REQUESTS, LinkRequests
 from console.live import LIVE, Live
 from console.pages import routes
 from console.rendering import render_page
-from console.sign_in_pages import finish_requests
+from console.sign_in_pages import HOME, finish_requests
 from core.http.web import RUNTIME
 from people.scope import ScopedPools
 
@@ -46,4 +46,4 @@ def explain(request: web.Request, status: int, message: str, remedy: str) -> web
         message: the error.
         remedy: the way to mend it; may be empty.
     """
-    return render_page(request, "failed", status=status, message=message, remedy=remedy)
+    return render_page(request, "failed", status=status, message=message, remedy=remedy, back=HOME)

@@ -24,13 +24,14 @@ from staff.totp import has_totp
 def account_routes() -> list[web.RouteDef]:
     """List the routes of the page."""
     return [
-        web.get(ACCOUNT_PATH, for_staff(get_account)),
-        web.post(f"{ACCOUNT_PATH}/sessions/end", for_staff(post_end_others)),
-        web.post(f"{ACCOUNT_PATH}/sessions/{{session}}/end", for_staff(post_end)),
+        web.get(ACCOUNT_PATH, for_staff(get_account, without_grants=True)),
+        web.post(f"{ACCOUNT_PATH}/sessions/end", for_staff(post_end_others, without_grants=True)),
+        web.post(f"{ACCOUNT_PATH}/sessions/{{session}}/end", for_staff(post_end, without_grants=True)),
         web.post(
-            f"{ACCOUNT_PATH}/passkeys/{{passkey_id:[0-9]{{1,18}}}}/remove", for_staff(post_remove_passkey, fresh=True)
+            f"{ACCOUNT_PATH}/passkeys/{{passkey_id:[0-9]{{1,18}}}}/remove",
+            for_staff(post_remove_passkey, fresh=True, without_grants=True),
         ),
-        web.post(f"{ACCOUNT_PATH}/app/remove", for_staff(post_remove_app, fresh=True)),
+        web.post(f"{ACCOUNT_PATH}/app/remove", for_staff(post_remove_app, fresh=True, without_grants=True)),
     ]
 
 
@@ -39,10 +40,11 @@ async def get_account(request: web.Request) -> web.Response:
     runtime, staff = request.app[RUNTIME], request[STAFF]
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
+        passkeys, has_app = await list_passkeys(db, staff.staff_id), await has_totp(db, staff.staff_id)
         return render_page(
             request, "account", passkeys_work=site(request) is not None,
-            sessions=await list_sessions(db, staff.staff_id, now=now),
-            passkeys=await list_passkeys(db, staff.staff_id), has_app=await has_totp(db, staff.staff_id),
+            sessions=await list_sessions(db, staff.staff_id, now=now), passkeys=passkeys, has_app=has_app,
+            keeps_last=staff.needs_second_factor and len(passkeys) + has_app == 1,
             codes_left=await count_recovery_codes(db, staff.staff_id),
             grants=await list_grants(db, now=now, staff_id=staff.staff_id), now=now,
         )  # fmt: skip
@@ -88,6 +90,6 @@ async def _removed(request: web.Request, remove: Callable[..., Awaitable[bool]])
                 db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
             )
     except LastFactor as error:
-        return render_page(request, "failed", status=409, message=error.message, remedy=error.remedy)
+        return render_page(request, "failed", status=409, message=error.message, remedy=error.remedy, back=ACCOUNT_PATH)
     await runtime.wake("deliver")
     return to(ACCOUNT_PATH)

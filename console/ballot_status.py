@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -16,9 +17,11 @@ from ballots.phase import VotePhase, vote_phase
 from ballots.score import Score, assess_unit, score
 from core.db import Connection, load_queries
 from core.errors import NotFound
+from core.folding import fold
 
 SQL: Final = load_queries(__file__)
 
+_MIN_LIKENESS: Final = 0.75
 DAYS_SHOWN: Final = 14
 """Days of confirmations in the chart."""
 
@@ -125,18 +128,29 @@ async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
 
 
 def arrange(branches: tuple[BranchStatus, ...], *, order: str, find: str) -> tuple[BranchStatus, ...]:
-    """Filter and sort branches.
+    """Filter and sort branches; where no name holds what is sought, those whose names are most like it.
 
     Args:
         branches: all of them.
         order: a key of `ORDERS`, with a minus in front to reverse it; anything else is the default.
-        find: part of a branch's name or of a unit above it, in any case.
+        find: part of a branch's name or of a unit above it, in any case, with accents or without.
     """
-    wanted = find.casefold().strip()
-    matching = [branch for branch in branches if wanted in f"{branch.name} {branch.within}".casefold()]
+    matching = [branch for branch in branches if is_named(branch, find)]
+    matching = matching or [branch for branch in branches if _is_like(branch, find)]
     return tuple(
         sorted(matching, key=ORDERS.get(order.removeprefix("-"), ORDERS[DEFAULT_ORDER]), reverse=order.startswith("-"))
     )
+
+
+def is_named(branch: BranchStatus, find: str) -> bool:
+    """Tell whether a branch, or a unit above it, has a text in its name; case and accents do not matter."""
+    return fold(find).strip() in fold(f"{branch.name} {branch.within}")
+
+
+def _is_like(branch: BranchStatus, find: str) -> bool:
+    """Tell whether the name of a branch, or a word of it, is spelt nearly like a text."""
+    name = fold(branch.name)
+    return bool(get_close_matches(fold(find).strip(), [name, *name.split()], n=1, cutoff=_MIN_LIKENESS))
 
 
 async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_days: bool) -> BallotStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from yarl import URL
@@ -17,9 +18,12 @@ from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
+from core.times_in_words import day_in_words
 from messaging.channels import has_sms
 from people.scope import ScopedPools
 from staff.browsers import browser_in_words
+from staff.grants import list_ended_grants, list_grants
+from staff.grants_in_words import WHOLE_ORGANISATION, grant_in_words
 from staff.passkeys import Site, site_of
 from staff.second_factor_check import is_fresh
 from staff.sessions import SESSION_LASTS, Device, admit_session
@@ -80,6 +84,7 @@ def for_staff(
     opens_page: bool = True,
     allows_unproven: bool = False,
     fresh: bool = False,
+    without_grants: bool = False,
 ) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
@@ -93,6 +98,7 @@ def for_staff(
         opens_page: see `staff.sessions.admit_session`.
         allows_unproven: whether it is of the pages on which a second factor is proven or set up.
         fresh: whether it takes a proof of the last ten minutes: they are led to give one first, or to set a factor up.
+        without_grants: whether it opens without a grant in force, as the reader's own account does.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -110,12 +116,12 @@ def for_staff(
             response = to(SECOND_FACTOR_PATH)
         elif fresh and not is_fresh(admission.staff, runtime.clock()):
             response = to(f"{SECOND_FACTOR_PATH}?then=account" if admission.staff.has_second_factor else SET_UP_PATH)
-        elif not allows_unproven and not admission.staff.grants:
-            response = render_page(request, "no_access", status=403)
+        elif not (allows_unproven or without_grants or admission.staff.grants):
+            response = await _no_access(request)
         elif permission is not None and not actor.scope(permission):
             response = render_page(
                 request, "failed", status=403, message="Your role does not open this page.",
-                remedy="Ask an administrator for a role that does, in your branch or region.",
+                remedy="Ask an administrator for a role that does, in your branch or region.", back=ACCOUNT_PATH,
             )  # fmt: skip
         else:
             response = await handler(request)
@@ -130,6 +136,29 @@ def for_staff(
     return for_anyone(guarded)
 
 
+async def _no_access(request: web.Request) -> web.Response:
+    """Say to somebody without a grant in force which grants are to come, or have ended."""
+    runtime, staff = request.app[RUNTIME], request[STAFF]
+    now, zone = runtime.clock(), ZoneInfo(runtime.settings.time_zone)
+    async with runtime.pool.acquire() as db:
+        to_come = await list_grants(db, now=now, staff_id=staff.staff_id)
+        ended = await list_ended_grants(db, staff.staff_id, now=now)
+    return render_page(
+        request, "no_access", status=403,
+        to_come=[
+            grant_in_words(
+                row["role"].capitalize(), row["unit"], row["starts_at"], row["ends_at"], now=now, zone=zone
+            )
+            for row in to_come
+        ],
+        ended=[
+            f"{row['role'].capitalize()} of {row['unit'] or WHOLE_ORGANISATION},"
+            f" {'taken back' if row['is_revoked'] else 'ended'} on {day_in_words(row['ended_at'], zone)}"
+            for row in ended
+        ],
+    )  # fmt: skip
+
+
 def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> AbstractAsyncContextManager[Connection]:
     """Open a transaction that sees what the reader of a page may, and cannot write.
 
@@ -141,8 +170,9 @@ def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> 
 
 
 def sign_in_page(
-    request: web.Request, *, status: int = 200, email: str = "", problem: str = "", by_text: bool = False
-) -> web.Response:
+    request: web.Request, *, status: int = 200, email: str = "", problem: str = "", by_text: bool = False,
+    signed_out: bool = False,
+) -> web.Response:  # fmt: skip
     """Render the sign-in page.
 
     Args:
@@ -151,12 +181,14 @@ def sign_in_page(
         email: what was typed.
         problem: why that is no mailbox; empty if nothing was typed.
         by_text: whether a link by text was asked for.
+        signed_out: whether they have just signed out.
     """
     passkeys = site(request) is not None
     texts = has_sms(request.app[RUNTIME].settings)
     return render_page(
-        request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys, texts=texts, by_text=by_text
-    )
+        request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys, texts=texts,
+        by_text=by_text, signed_out=signed_out,
+    )  # fmt: skip
 
 
 def site(request: web.Request) -> Site | None:

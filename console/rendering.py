@@ -115,6 +115,7 @@ def _clock_face(zone: ZoneInfo) -> Callable[..., Markup]:
         text = {
             "full": f"{local:%a} {local.day} {local:%B}, {local:%H:%M}",
             "day": f"{local:%a} {local.day} {local:%b}",
+            "date": f"{local:%a} {local.day} {local:%B %Y}",
             "time": f"{local:%H:%M}",
             "second": f"{local:%H:%M:%S}",
         }[shape]

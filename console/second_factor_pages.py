@@ -54,7 +54,7 @@ def second_factor_routes() -> list[web.RouteDef]:
         web.get(SET_UP_PATH, _proof(get_set_up)),
         web.post(f"{SET_UP_PATH}/passkey/options", _proof(post_new_options)),
         web.post(f"{SET_UP_PATH}/passkey", _proof(post_new_passkey)),
-        web.post(f"{SET_UP_PATH}/codes", for_staff(post_new_codes, fresh=True)),
+        web.post(f"{SET_UP_PATH}/codes", for_staff(post_new_codes, fresh=True, without_grants=True)),
         web.post(APP, _proof(post_app)),
         web.get(APP, _proof(get_app)),
         web.get(f"{APP}.svg", _proof(get_qr_code)),
@@ -182,7 +182,7 @@ async def post_new_codes(request: web.Request) -> web.Response:
             db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
         )
     await runtime.wake("deliver")
-    return render_page(request, "recovery_codes", codes=codes)
+    return render_page(request, "recovery_codes", codes=codes, headline="Your new recovery codes", next=ACCOUNT_PATH)
 
 
 async def post_app(request: web.Request) -> web.Response:
@@ -221,8 +221,12 @@ async def post_confirm(request: web.Request) -> web.Response:
         return await _app_page(request, problem=str(error), status=429)
     if proof is None:
         return await _app_page(request, problem="That is not the code the app shows now. Try the next one.", status=422)
-    codes = proof.recovery_codes
-    return _proven(request, proof, render_page(request, "recovery_codes", codes=codes) if codes else to(ACCOUNT_PATH))
+    if not proof.recovery_codes:
+        return _proven(request, proof, to(ACCOUNT_PATH))
+    page = render_page(
+        request, "recovery_codes", codes=proof.recovery_codes, headline="Your app is set up", next="/console/"
+    )
+    return _proven(request, proof, page)
 
 
 async def _proof_page(request: web.Request, *, problem: str = "", status: int = 200) -> web.Response:

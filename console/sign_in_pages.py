@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from messaging.channels import has_sms
 from staff.backoff import TooManyTries
+from staff.grants_in_words import grant_in_words
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
 from staff.second_factor_check import sign_in_by_passkey
@@ -43,7 +45,7 @@ def sign_in_routes() -> list[web.RouteDef]:
 
 async def get_sign_in(request: web.Request) -> web.Response:
     """Show how to sign in."""
-    return sign_in_page(request)
+    return sign_in_page(request, signed_out="signed-out" in request.query)
 
 
 async def post_sign_in(request: web.Request) -> web.Response:
@@ -83,7 +85,13 @@ async def get_invitation(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
     async with runtime.pool.acquire() as db:
         invitation = await find_invitation(db, request.match_info["token"], now=runtime.clock())
-    return _spent(request) if invitation is None else render_page(request, "invitation", invitation=invitation)
+    if invitation is None:
+        return _spent(request)
+    zone = ZoneInfo(runtime.settings.time_zone)
+    grant = grant_in_words(
+        invitation["role"], invitation["unit"], None, invitation["ends_at"], now=runtime.clock(), zone=zone
+    )
+    return render_page(request, "invitation", invitation=invitation, grant=grant)
 
 
 async def post_invitation(request: web.Request) -> web.Response:
@@ -140,7 +148,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
     if (token := session_token(request)) is not None:
         async with runtime.pool.acquire() as db:
             await end_session(db, token, now=runtime.clock(), came_from=client_network(request))
-    response = to(SIGN_IN_PATH)
+    response = to(f"{SIGN_IN_PATH}?signed-out")
     delete_session_cookie(response, runtime.settings)
     return response
 

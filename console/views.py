@@ -126,7 +126,7 @@ class Figures:
     async def _read_overview(self, db: Connection, scope: ReadScope) -> dict[str, Any]:
         shown, others = await progress.campaigns(db, self.runtime.clock())
         # the first steps of an installation are for staff who look after all of it
-        whole = scope.people.is_everywhere
+        whole = scope.people.is_everywhere and scope.commands
         return {
             "setup": await progress.setup_state(db) if whole else None,
             "campaigns": shown,
@@ -173,7 +173,10 @@ async def read_page_state(view: View, figures: Figures, scope: ReadScope) -> Pag
     """
     summary, facts = await view.gather(figures, scope)
     runtime = figures.runtime
-    facts |= {"now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(scope)}
+    facts |= {
+        "now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(scope),
+        "commands": scope.commands,
+    }  # fmt: skip
     zone = ZoneInfo(runtime.settings.time_zone)
     sections = {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}
     replies = frozenset(reply.reply_id for reply in facts["replies"].shown) if "replies" in facts else frozenset()
@@ -286,4 +289,7 @@ class BallotView:
             f"{format_number(ballot.score.needed)} more needed."
         )
         branches = ballot_status.arrange(ballot.branches, order=self.sort, find=self.find)
-        return summary, {"ballot": ballot, "branches": branches, "sort": self.sort, "find": self.find}
+        guessed = bool(self.find) and not any(ballot_status.is_named(branch, self.find) for branch in branches)
+        return summary, {
+            "ballot": ballot, "branches": branches, "sort": self.sort, "find": self.find, "guessed": guessed,
+        }  # fmt: skip

@@ -100,10 +100,12 @@ class ReadScope:
     Attributes:
         people: where they see people, and what belongs to people.
         contacts: where they see these people's addresses and replies.
+        commands: whether pages show them commands of the server: it is for those who launch in the whole organisation.
     """
 
     people: Scope
     contacts: Scope
+    commands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ class Actor:
 
     def read_scope(self, permission: Permission = Permission.SEE) -> ReadScope:
         """Return what an account or key sees by a permission."""
-        return ReadScope(self.scope(permission), self.scope(Permission.SEE_CONTACTS))
+        commands = self.scope(Permission.LAUNCH).is_everywhere
+        return ReadScope(self.scope(permission), self.scope(Permission.SEE_CONTACTS), commands)
 
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")

@@ -337,7 +337,7 @@ def _normalise_odd_email(mailbox: str) -> str:
 def _why_no_mailbox(local: str, error: str) -> str:
     """Say why something is no mailbox, in words for the person who wrote it."""
     if not local:
-        return "That is no mailbox: there must be a name, an @ and a domain, as in amy@example.org."
+        return "That is not an email address: there must be a name, an @ and a domain, as in amy@example.org."
     if "@" in local:
         return "There is more than one @ in it; a mailbox has one, as in amy@example.org."
     return error
@@ -359,8 +359,9 @@ def _domain(domain: str) -> str:
     except EmailNotValidError:
         if domain.rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
             raise AddressError("reserved_domain", "No mail reaches that domain.") from None
-        shown = f"“{domain[:_MAX_SHOWN_LENGTH]}”" if domain else "Nothing after the @"
-        raise AddressError("bad_domain", f"{shown} is no domain that mail goes to, such as example.org.") from None
+        shown = f"“{domain[:_MAX_SHOWN_LENGTH]}” is not a domain that mail goes to, such as example.org."
+        words = shown if domain else "There is nothing after the @; a domain belongs there, such as example.org."
+        raise AddressError("bad_domain", words) from None
     host, _, end = checked.ascii_domain.rpartition(".")
     if end in _MISSPELT_ENDS:
         raise AddressError("bad_domain", f"There is no domain that ends in .{end}. Is it {host}.{_MISSPELT_ENDS[end]}?")

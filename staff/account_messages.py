@@ -16,6 +16,7 @@ import jinja2
 
 from core.db import Connection
 from core.settings import TEMPLATES, Settings
+from core.times_in_words import moment_in_words
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
@@ -80,6 +81,7 @@ async def queue_invitation(
     *,
     address: str,
     name: str,
+    grant: str,
     link: str,
     days: int,
     until: datetime,
@@ -93,6 +95,7 @@ async def queue_invitation(
         settings: has the organisation's name, its mailbox and the keys.
         address: the mailbox of the person who is invited.
         name: the name in the greeting.
+        grant: what they will be, where, and until when, in words.
         link: the whole URL.
         days: how long it works.
         until: when it stops working; it is not sent later.
@@ -100,7 +103,11 @@ async def queue_invitation(
         now: the time, aware.
     """
     lasts = f"{days} days" if days != 1 else "one day"
-    contents = _contents(settings, "invitation", "email", (link,), name=name, link=link, lasts=lasts)
+    ends = moment_in_words(until, ZoneInfo(settings.time_zone))
+    contents = _contents(
+        settings, "invitation", "email", (link,), name=name, link=link, lasts=lasts, ends=ends, grant=grant, by=by,
+        organisation=settings.organisation_name, contact=settings.contact,
+    )  # fmt: skip
     return await _queue(
         db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, by, now, until
     )
@@ -157,9 +164,10 @@ async def queue_notice(
         signed_out: how many other sessions ended with it.
     """
     local = now.astimezone(ZoneInfo(settings.time_zone))
+    network = network_in_words(came_from).replace("unknown", "an unknown")
     contents = _contents(
         settings, "changed", "email", (), name=name, what=notice.rstrip(","), sentence=notice[0].lower() + notice[1:],
-        time=f"{local.day} {local:%B, %H:%M}", network=network_in_words(came_from), ended=signed_out,
+        time=f"{local.day} {local:%B %Y, %H:%M %Z}", network=network, ended=signed_out,
     )  # fmt: skip
     return await _queue(
         db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, "muster", now,

@@ -17,12 +17,31 @@ from core.access import Actor, ActorKind, Grant, Permission, Scope
 from core.audit import AuditAction, record
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
-from staff.roles import ADMINISTRATOR, ROLES, find_role, permissions_of
+from staff.grants_in_words import WHOLE_ORGANISATION
+from staff.roles import ADMINISTRATOR, ROLES, find_role, permissions_of, role_name
 
 SQL: Final = load_queries(__file__)
 
 ENOUGH_ADMINISTRATORS: Final = 2
 """Administrators below which only somebody at the server can help the last one who loses a phone."""
+
+
+class HeldAlready(Conflict):
+    """The account holds the role there already, at that time.
+
+    Args:
+        role: its name.
+        unit: the path of the unit; None for the whole organisation.
+        starts_at: when the grant that there is begins, or began.
+        ends_at: when it ends; None for never.
+    """
+
+    def __init__(self, role: str, unit: str | None, starts_at: datetime, ends_at: datetime | None) -> None:
+        super().__init__(
+            f"They are {role} of {unit or WHOLE_ORGANISATION} already.",
+            remedy="To change from when or until when, revoke that first.",
+        )
+        self.starts_at, self.ends_at = starts_at, ends_at
 
 
 async def grants_of(db: Connection, staff_id: int, now: datetime) -> tuple[Grant, ...]:
@@ -67,7 +86,8 @@ async def give_grant(
 
     Raises:
         InputError: there is no such role, or it would end before it begins.
-        Conflict: they hold it already at that time, or the giver may not give it.
+        HeldAlready: they hold it already at that time.
+        Conflict: the giver may not give it.
     """
     kind, begins = (
         find_role(role),
@@ -78,10 +98,9 @@ async def give_grant(
     async with atomic(db):
         await lock_grants(db)
         await require_authority(db, by, staff_id, unit_id, kind.permissions, now=now)
-        if await db.fetchrow(SQL["find_same"], staff_id, kind.name, unit_id, now, ends_at, begins) is not None:
-            raise Conflict(
-                f"They are {kind.name} there already.", remedy="To change from when or until when, revoke that first."
-            )
+        same = await db.fetchrow(SQL["find_same"], staff_id, kind.name, unit_id, now, ends_at, begins)
+        if same is not None:
+            raise HeldAlready(kind.name, same["unit"], same["starts_at"], same["ends_at"])
         grant_id: int = await db.fetchval(SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now)
         await record(
             db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}",
@@ -118,11 +137,16 @@ async def revoke_grant(
         NotFound: they do not hold it.
         Conflict: nobody would be administrator any more, or the actor may not take it.
     """
-    name = " ".join(role.lower().split())
+    name = role_name(role)
     async with atomic(db), keeping_an_administrator(db, now):
         rows = await db.fetch(SQL["find_to_revoke"], staff_id, name, unit_id, everywhere, now)
         if not rows:
-            raise NotFound(f"They are not {name} there.", remedy="See: muster user list")
+            raise NotFound(
+                "They hold that role nowhere."
+                if everywhere
+                else f"They are not {name} of {await _where(db, unit_id)}.",
+                remedy=await _held_in_words(db, staff_id, now),
+            )
         for row in rows:
             await require_authority(db, by, staff_id, row["unit_id"], frozenset(), now=now)
         await db.execute(SQL["revoke"], [row["grant_id"] for row in rows], now, by.name)
@@ -132,6 +156,17 @@ async def revoke_grant(
                 _detail(name, row["unit_id"], row["starts_at"], row["ends_at"]), permission=_permission(by), at=now,
             )  # fmt: skip
         return len(rows)
+
+
+async def _where(db: Connection, unit_id: int | None) -> str:
+    return WHOLE_ORGANISATION if unit_id is None else str(await db.fetchval(SQL["find_unit_path"], unit_id))
+
+
+async def _held_in_words(db: Connection, staff_id: int, now: datetime) -> str:
+    """Say what an account holds instead."""
+    rows = await list_grants(db, now=now, staff_id=staff_id)
+    roles = "; ".join(f"{row['role']} of {row['unit'] or WHOLE_ORGANISATION}" for row in rows)
+    return f"They are {roles}." if rows else "They hold no role."
 
 
 async def lock_grants(db: Connection) -> None:
@@ -186,6 +221,20 @@ async def list_grants(db: Connection | Pool, *, now: datetime, staff_id: int | N
     return await db.fetch(SQL["list_grants"], now, staff_id)
 
 
+async def list_ended_grants(db: Connection, staff_id: int, *, now: datetime) -> list[asyncpg.Record]:
+    """List the last grants of an account that have ended, or were revoked.
+
+    Args:
+        db: a connection.
+        staff_id: whose.
+        now: the time, aware.
+
+    Returns:
+        Each with role, unit (its path), ended_at and is_revoked, the newest end first.
+    """
+    return await db.fetch(SQL["list_ended"], staff_id, now)
+
+
 async def require_authority(
     db: Connection,
     by: Actor,
@@ -196,6 +245,9 @@ async def require_authority(
     now: datetime,
 ) -> None:
     """Refuse staff who decide about themselves, about units where they may not grant, or give permissions they lack.
+
+    An operator may, but for an account whose mailbox they name themselves by; the first administrator of all is an
+    exception, because there is nobody else to ask.
 
     Args:
         db: a connection.
@@ -208,6 +260,10 @@ async def require_authority(
     Raises:
         Conflict: they may not decide that.
     """
+    if by.kind is ActorKind.OPERATOR and staff_id is not None:
+        themselves = await db.fetchval(SQL["is_mailbox_of"], staff_id, by.name.strip().lower())
+        if themselves and await count_administrators(db, now):
+            raise Conflict("Nobody changes their own grants.", remedy="Ask another administrator.")
     if by.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
         return
     if by.kind is not ActorKind.STAFF or by.actor_id == staff_id:

@@ -12,12 +12,21 @@ order by g.grant_id;
 select pg_advisory_xact_lock(hashtextextended('staff grants', 0));
 
 -- name: find_same
--- A grant of the same role in the same unit that has not ended, in force or to come.
-select grant_id, starts_at, ends_at from staff_grant
+-- A grant of the same role in the same unit that has not ended, in force or to come, with the path of its unit.
+select g.grant_id, g.starts_at, g.ends_at, (select unit_path(lineage) from unit where unit_id = g.unit_id) as unit
+from staff_grant g
 where staff_id = $1 and role = $2 and unit_id is not distinct from $3 and revoked_at is null
   and (ends_at is null or ends_at > $4) and ($5::timestamptz is null or starts_at < $5)
   and (ends_at is null or ends_at > $6)
 limit 1;
+
+-- name: is_mailbox_of
+-- Whether an account has this mailbox: an operator who names themselves by it may not change its grants.
+select exists (select from staff where staff_id = $1 and lower(email) = $2);
+
+-- name: find_unit_path
+-- The path of a unit, for an error's words.
+select unit_path(lineage) from unit where unit_id = $1;
 
 -- name: add_grant
 -- Gives a grant.
@@ -58,3 +67,13 @@ select g.staff_id, g.role, g.unit_id, unit_path(u.lineage) as unit, g.starts_at,
 from staff_grant g left join unit u using (unit_id)
 where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1) and ($2::bigint is null or g.staff_id = $2)
 order by g.staff_id, g.grant_id;
+
+-- name: list_ended
+-- The last grants of an account that are over, for somebody who has none any more and asks what became of it.
+select
+  g.role, unit_path(u.lineage) as unit, least(g.revoked_at, g.ends_at) as ended_at,
+  g.revoked_at is not null and (g.ends_at is null or g.revoked_at < g.ends_at) as is_revoked
+from staff_grant g left join unit u using (unit_id)
+where g.staff_id = $1 and (g.revoked_at is not null or g.ends_at <= $2)
+order by ended_at desc
+limit 5;

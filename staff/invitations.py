@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,7 +23,7 @@ from staff.tokens import digest_of, is_token, new_token
 
 SQL: Final = load_queries(__file__)
 
-INVITATION_PATH: Final = "/console/invitation/sign-in"
+INVITATION_PATH: Final = "/console/first-sign-in"
 """Path by which such links are recognised in text that comes back from outside: see `core.sign_in_links`."""
 INVITATION_LASTS: Final = timedelta(days=7)
 
@@ -84,11 +85,11 @@ async def invite(
 
 async def renew_invitation(
     db: Connection, email: str, *, by: Actor, now: datetime, lasts: timedelta = INVITATION_LASTS
-) -> tuple[str, str]:
+) -> tuple[str, asyncpg.Record]:
     """Make another link for an invitation that was not accepted yet; the earlier link no longer works.
 
     Returns:
-        The path of the link, and the name of the person who is invited.
+        The path of the link, and the invitation: name, role, unit and ends_at.
 
     Raises:
         NotFound: nobody of that address is invited.
@@ -101,7 +102,7 @@ async def renew_invitation(
         )
         await record(db, by, AuditAction.INVITATION_RESENT, f"invitation {row['invitation_id']}", at=now)
         await resolve_alert(db, f"invitation:{row['invitation_id']}")  # of the earlier link: that it was revoked
-    return f"{INVITATION_PATH}/{token}", row["name"]
+    return f"{INVITATION_PATH}/{token}", row
 
 
 async def withdraw_invitation(db: Connection, email: str, *, by: Actor, now: datetime) -> None:
@@ -135,8 +136,54 @@ async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, n
     return sorted(row["email"] for row in rows)
 
 
+async def refuse_if_invited(db: Connection, email: str) -> None:
+    """Refuse what is asked about somebody who is invited and has no account yet.
+
+    Raises:
+        NotFound: they have not accepted their invitation.
+    """
+    mailbox = email.strip().lower()
+    if await db.fetchval(SQL["is_invited"], mailbox):
+        raise NotFound(
+            f"{mailbox} is invited, and has not accepted yet.",
+            remedy=f"Another link: muster user invite {mailbox} --again. Without waiting: muster user add {mailbox}",
+        )
+
+
+async def withdraw_for_account(db: Connection, email: str, *, by: Actor, now: datetime) -> str | None:
+    """Withdraw the open invitation of somebody who gets an account without it, with a note in the audit.
+
+    Args:
+        db: in the transaction that makes the account.
+        email: theirs, in lower case.
+        by: who makes it.
+        now: the time, aware.
+
+    Returns:
+        The name they were invited by; None if they were not.
+    """
+    row = await db.fetchrow(SQL["find_open"], email)
+    if row is None:
+        return None
+    await db.execute(SQL["withdraw"], row["invitation_id"], now)
+    detail = {"why": "the account was made without it"}
+    await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now)
+    name: str = row["name"]
+    return name
+
+
 async def find_invitation(db: Connection, token: str, *, now: datetime) -> asyncpg.Record | None:
-    """Return the invitation of a link that works: email, name and role; looking does not use it."""
+    """Return the invitation of a link that works; looking does not use it.
+
+    Args:
+        db: a connection.
+        token: from the link's path.
+        now: the time, aware.
+
+    Returns:
+        Its email, name, role, unit (its path; None for the whole organisation), ends_at (of the role) and invited_by
+        (the inviter's name); None if the link does not work.
+    """
     return await db.fetchrow(SQL["look_at"], digest_of(token), now) if is_token(token) else None
 
 
@@ -195,6 +242,18 @@ async def accept_invitation(
 async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
     """List open invitations: email, name, role, unit, invited_by, invited_at and expires_at."""
     return await db.fetch(SQL["list_open"])
+
+
+async def list_mailboxes(db: Connection, *, invitation_ids: Sequence[int] = (), email: str = "") -> dict[int, str]:
+    """Return the mailboxes of invitations, open or not, by number.
+
+    Args:
+        db: a connection.
+        invitation_ids: which.
+        email: and all that went to this mailbox.
+    """
+    rows = await db.fetch(SQL["list_mailboxes"], list(invitation_ids), email.strip().lower())
+    return {row["invitation_id"]: row["email"] for row in rows}
 
 
 async def delete_old_invitations(db: Connection, *, now: datetime) -> None:

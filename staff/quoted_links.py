@@ -73,7 +73,7 @@ async def _revoke(db: Connection, digests: set[bytes], now: datetime) -> None:
             db,
             key=f"invitation:{row['invitation_id']}",
             severity="warning",
-            title=f"The invitation of {row['email']} came back from outside, and its link works no longer.",
+            title=f"The invitation of {row['email']} came back from outside, and its link no longer works.",
             remedy="Somebody quoted it, or a mailbox sent it back: others may have read it. Send another one with:"
             f" muster user invite {row['email']} --again",
         )
@@ -87,7 +87,7 @@ async def _revoke(db: Connection, digests: set[bytes], now: datetime) -> None:
             db,
             key=f"sign-in:{row['staff_id']}",
             severity="warning",
-            title=f"A sign-in link for {row['email']} came back from outside, and works no longer.",
+            title=f"A sign-in link for {row['email']} came back from outside, and no longer works.",
             remedy="Somebody quoted it, or a mailbox sent it back: others may have read it. Make another one with:"
             f" muster user link {row['email']}",
         )

@@ -26,7 +26,7 @@
       return await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
     } catch (error) {
       const known = error.name === "InvalidStateError";
-      throw new Told(known ? "This device has a passkey for your account already." : "Nothing was signed. Try again, or go another way.");
+      throw new Told(known ? "This device has a passkey for your account already." : part.dataset.failed);
     }
   }
 
@@ -43,10 +43,13 @@
   }
 
   function show(codes) {
-    const card = document.querySelector("[data-codes]");
-    for (const code of codes) card.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: code }));
-    card.hidden = false;
-    card.focus();
+    const done = document.querySelector("[data-codes]");
+    for (const code of codes) done.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: code }));
+    document.querySelector("[data-choices]").hidden = true;
+    done.hidden = false;
+    const headline = done.querySelector("h1");
+    document.title = `${headline.textContent} · Muster`;
+    headline.focus();
   }
 
   for (const part of document.querySelectorAll("[data-passkey]")) {
@@ -58,13 +61,12 @@
       try {
         const answer = await post(part.dataset.answer, written(await ask(part)));
         if (answer.codes && answer.codes.length) {
-          part.closest("section").hidden = true;
           show(answer.codes);
         } else {
           location.assign(answer.to);
         }
       } catch (error) {
-        problem.textContent = error instanceof Told ? error.message : "This browser could not do that. Try again, or go another way.";
+        problem.textContent = error instanceof Told ? error.message : part.dataset.failed;
         problem.hidden = false;
       }
       button.disabled = false;

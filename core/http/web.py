@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from core.control_characters import has_controls
 from core.runtime import Runtime
 
 RUNTIME: Final = web.AppKey("runtime", Runtime)
@@ -42,6 +43,14 @@ async def refuse_compressed(request: web.Request, handler: Handler) -> web.Strea
             text="Compressed requests are not taken. Send it without Content-Encoding.\n",
             headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
         )
+    return await handler(request)
+
+
+@web.middleware
+async def refuse_control_characters(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer 404 for a path with a control character: nothing has such a name, and PostgreSQL takes no NUL."""
+    if has_controls(request.path):
+        raise web.HTTPNotFound
     return await handler(request)
 
 

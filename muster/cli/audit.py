@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import click
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from core.audit import AuditAction
-from core.control_characters import without_controls
-from core.errors import Conflict, InputError
+from core.db import Connection
+from core.errors import Conflict, InputError, NotFound
 from core.plurals import plural
+from core.spec_errors import names_instead, near_miss
+from muster.cli.audit_rows import AuditNames, find_names, lines_of, subjects_of, to_json
 from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import json_option, limit_option
@@ -40,7 +41,9 @@ def command() -> None:
 @click.option(
     "--action", metavar="ACTION", help="Only this action, such as campaign.launched; or all of a kind: campaign."
 )
-@click.option("--on", "subject", metavar="SUBJECT", help="Only what was done to this, such as “campaign pay-2026”.")
+@click.option(
+    "--on", "subject", metavar="SUBJECT", help="Only what was done to this: “campaign pay-2026”, or an email."
+)
 @click.option("--since", type=MOMENT, metavar="TIME", help="Only from this time on.")
 @click.option("--until", type=MOMENT, metavar="TIME", help="Only before this time.")
 @click.option("--before", type=click.IntRange(min=1), metavar="NUMBER", help="The next page: rows before this number.")
@@ -54,35 +57,56 @@ def list_(
     from core.audit import list_audit
 
     if action is not None and action not in _ACTIONS and action not in _GROUPS:
-        raise InputError(f"There is no action {action!r}.", remedy="See those that there are: muster audit actions")
+        guess = near_miss(action, [*_GROUPS, *_ACTIONS])
+        hint = f"{names_instead(action, [*_GROUPS, *_ACTIONS])} " if guess else ""
+        raise InputError(f"There is no action “{action}”.", remedy=f"{hint}See all of them: muster audit actions")
 
-    async def work() -> tuple[list[asyncpg.Record], ZoneInfo]:
+    async def work() -> tuple[list[asyncpg.Record], AuditNames, ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             zone = ZoneInfo(runtime.settings.time_zone)
-            rows = await list_audit(
-                db, actor=actor, action=action, subject=subject, since=since.start(zone) if since else None,
-                until=until.start(zone) if until else None, before=before, limit=limit,
-            )  # fmt: skip
-            return rows, zone
+            rows: list[asyncpg.Record] = []
+            for each in await subjects_of(db, subject) if subject is not None else [None]:
+                rows += await list_audit(
+                    db, actor=actor, action=action, subject=each, since=since.start(zone) if since else None,
+                    until=until.start(zone) if until else None, before=before, limit=limit,
+                )  # fmt: skip
+            if not rows and actor is not None and not await list_audit(db, actor=actor, limit=1):
+                raise NotFound(
+                    f"The audit has nothing by “{actor}”.",
+                    remedy="Write the name as the list shows it: staff by their email address.",
+                )
+            if not rows and subject is not None and "@" not in subject:
+                await _require_subject(db, subject)
+            rows = sorted(rows, key=itemgetter("audit_id"), reverse=True)[:limit]
+            return rows, await find_names(db, rows), zone
 
-    rows, zone = run(work())
+    rows, names, zone = run(work())
     if as_json:
-        print_json([_plain(row) for row in rows])
+        print_json([to_json(row, names) for row in rows])
         return
     if not rows:
         click.echo("Nothing was done that fits.")
         return
-    table = Table("", "when", "who", "from", "did", "to", "particulars", box=None, header_style="bold")
     for row in rows:
-        particulars = "erased" if row["erased"] else (json_text(row["detail"]) if row["detail"] else "")
-        cells = (
-            str(row["audit_id"]), f"{row['at'].astimezone(zone):%Y-%m-%d %H:%M:%S}", _who(row), row["came_from"],
-            row["action"], row["subject"], particulars,
-        )  # fmt: skip
-        table.add_row(*(without_controls(cell) for cell in cells))
-    Console().print(table)
+        click.echo("\n".join(lines_of(row, names, zone)))
     if len(rows) == limit:
         click.echo(f"Older ones: --before {rows[-1]['audit_id']}")
+
+
+async def _require_subject(db: Connection, subject: str) -> None:
+    """Refuse a subject on which the audit has nothing at all: it is misspelt, or was never changed.
+
+    Raises:
+        NotFound: there is nothing on it.
+    """
+    from core.audit import list_audit
+
+    if not await list_audit(db, subject=subject, limit=1):
+        raise NotFound(
+            f"The audit has nothing on “{subject}”.",
+            remedy="Write it as the list shows it, such as “campaign pay-2026” or “staff 4”; or the email address of an"
+            " account.",
+        )
 
 
 @command.command()
@@ -126,7 +150,9 @@ def verify(kept: Path | None, *, as_json: bool) -> None:
             remedy="Keep a copy of the database as it is, and find out who could write to it.",
         )
     if not as_json:
-        click.echo("Everything fits.")
+        click.echo(
+            "Everything fits. A gap in the numbers is a change that was undone; a row taken out breaks its seal."
+        )
         if head is None:
             click.echo(
                 "Not compared with a head kept elsewhere (--head), which alone shows that no newest row is missing."
@@ -166,11 +192,3 @@ def _read_head(path: Path) -> dict[str, Any]:
     if not isinstance(head, dict) or {"seal", "digest"} - head.keys():
         raise InputError(f"{path} holds no head.", remedy="It is written by: muster audit head --out FILE")
     return head
-
-
-def _who(row: asyncpg.Record) -> str:
-    return row["actor"] or f"{row['actor_kind']} {row['actor_id']}"
-
-
-def _plain(row: asyncpg.Record) -> dict[str, Any]:
-    return {**row, "at": row["at"].isoformat()}

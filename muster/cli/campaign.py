@@ -93,7 +93,8 @@ def launch_(name: str, step: int | None, actor: Actor, *, yes: bool, as_json: bo
         return
     for report in launched:
         queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(report.by_channel.items())) or "nobody"
-        click.echo(f"Step {report.position} is launched: {queued}; nothing for {sum(report.not_sent.values()):,}.")
+        left_out = sum(report.not_sent.values())
+        click.echo(f"Step {report.position} is launched: {queued}{f'; nothing for {left_out:,}' if left_out else ''}.")
     if not launched:
         click.echo("No step is due yet; the worker launches each when its time comes.")
     click.echo(f"Watch it with: muster campaign status {name} --watch")

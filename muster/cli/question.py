@@ -28,7 +28,7 @@ from muster.cli.noun import Noun
 from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
-from people.unit_names import find_units
+from people.unit_names import find_unit
 from services.questions.answer_list import Respondent, list_respondents, write_answers
 from services.questions.counts import UnitAnswers, answer_counts, shares, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names
@@ -237,7 +237,7 @@ async def _write(
 
 
 async def _unit(db: Connection, name: str | None) -> int | None:
-    return None if name is None else (await find_units(db, [name], key="--unit"))[name]
+    return None if name is None else (await find_unit(db, name))[0]
 
 
 async def _described(runtime: Runtime, db: Connection, question: Question) -> dict[str, Any]:

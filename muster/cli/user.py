@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,9 +14,10 @@ from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
 from core.audit import AuditAction, record
 from core.db import Connection
-from core.errors import Conflict, InputError, NotFound
+from core.errors import Conflict, NotFound
 from core.plurals import plural
 from core.runtime import Runtime
+from core.times_in_words import day_in_words
 from messaging.states import ChannelName
 from muster.cli.moments import TypedDate
 from muster.cli.noun import Noun
@@ -24,19 +25,22 @@ from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.user_grants import (
+    TRYING_OUT,
     find_account,
     find_unit,
     grant,
+    note_few_administrators,
     read_end,
     revoke,
     role_option,
+    say_the_role,
     unit_option,
     until_option,
-    warn_of_few_administrators,
 )
 from muster.cli.user_invitations import invite, withdraw
 from muster.cli.user_messages import KINDS, remarks, sandbox_page, sender_of
 from muster.cli.user_sessions import reset, sessions
+from staff.grants_in_words import grant_in_words
 
 _send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
 _text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
@@ -52,7 +56,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("email")
-@click.option("--name", help="What to call them; default the part before the @.")
+@click.option("--name", help="What to call them; default: as they were invited, or the part before the @.")
 @click.option("--phone", metavar="NUMBER", help="Their mobile, for links by text.")
 @role_option
 @unit_option
@@ -68,8 +72,10 @@ def add(
     """Add a member of staff with a role, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
     role = role or run(_role_of_first(mailbox)) or _ask_for_role()
-    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor))
+    added, remarks_ = run(_add(mailbox, name, phone, role, unit, until, minutes, channel, actor))
     _show_link(added, minutes, sent=channel is not None)
+    for remark in remarks_:
+        click.echo(remark, err=True)
 
 
 @command.command()
@@ -97,7 +103,7 @@ def phone(email: str, number: Sequence[str], actor: Actor) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the staff, with their roles, second factors and last sign-in, and who is invited."""
-    staff, invited = run(_list())
+    staff, invited, note, zone, now = run(_list())
     if as_json:
         print_json(staff)
         return
@@ -106,16 +112,20 @@ def list_(as_json: bool) -> None:
     for user in staff:
         seen = f"signed in {user['signed_in_at']:%Y-%m-%d %H:%M} UTC" if user["signed_in_at"] else "never signed in"
         click.echo(f"{user['email']:<40} {user['name']:<24} {'disabled' if user['disabled_at'] else seen}")
-        click.echo(f"    {'; '.join(map(_grant_in_words, user['grants'])) or 'no role'} · {_factors_in_words(user)}")
+        grants = "; ".join(_grant_in_words(grant, now, zone) for grant in user["grants"]) or "no role"
+        trying_out = " · for trying Muster out; does not count as an administrator"
+        click.echo(f"    {grants} · {_factors_in_words(user)}{trying_out if user['email'] == TRYING_OUT else ''}")
     for invitation in invited:
-        until = f"until {invitation['expires_at']:%Y-%m-%d}"
-        what = f"{invitation['role']} of {invitation['unit'] or 'the whole organisation'}, {until}"
-        click.echo(f"{invitation['email']:<40} {invitation['name']:<24} invited as {what}")
+        grant = _grant_in_words({**invitation, "starts_at": None}, now, zone)
+        click.echo(f"{invitation['email']:<40} {invitation['name']:<24} invited")
+        works = f"works until {day_in_words(invitation['expires_at'], zone)}"
+        click.echo(f"    to be {grant} · its link {'has expired' if invitation['expires_at'] <= now else works}")
+    if note:
+        click.echo(note, err=True)
 
 
-def _grant_in_words(grant: Mapping[str, Any]) -> str:
-    until = f" until {grant['ends_at']:%Y-%m-%d}" if grant["ends_at"] else ""
-    return f"{grant['role']} of {grant['unit'] or 'the whole organisation'}{until}"
+def _grant_in_words(grant: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> str:
+    return grant_in_words(grant["role"], grant["unit"], grant["starts_at"], grant["ends_at"], now=now, zone=zone)
 
 
 def _factors_in_words(user: Mapping[str, Any]) -> str:
@@ -130,9 +140,11 @@ def _factors_in_words(user: Mapping[str, Any]) -> str:
 @click.argument("email")
 @actor_option
 def disable(email: str, actor: Actor) -> None:
-    """Take somebody's access away: no page opens any more, open ones end within half a minute, links work no longer."""
-    ended = run(_change(email, AuditAction.STAFF_DISABLED, actor))
+    """Take somebody's access away: no page opens any more, open ones end within half a minute, links no longer work."""
+    ended, note = run(_change(email, AuditAction.STAFF_DISABLED, actor))
     click.echo(f"{email} is disabled. {ended}")
+    if note:
+        click.echo(note, err=True)
 
 
 @command.command()
@@ -149,7 +161,8 @@ def enable(email: str, actor: Actor) -> None:
 @actor_option
 def sign_out(email: str, actor: Actor) -> None:
     """End all of somebody's sessions, and the links that were not used yet, as when a laptop is lost."""
-    click.echo(run(_change(email, AuditAction.STAFF_SESSIONS_ENDED, actor)))
+    ended, _ = run(_change(email, AuditAction.STAFF_SESSIONS_ENDED, actor))
+    click.echo(ended)
 
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
@@ -191,38 +204,49 @@ def _ask_for_role() -> str:
     from staff.roles import ROLES
 
     if not sys.stdin.isatty():
-        raise InputError("Say what they are: --role ROLE", remedy=f"The roles are: {', '.join(ROLES)}.")
+        raise say_the_role("Say what they are: --role ROLE")
     for role in ROLES.values():
         click.echo(f"{role.name:<16} {role.purpose}", err=True)
     return str(click.prompt("Role", type=click.Choice(list(ROLES)), show_choices=False, err=True))
 
 
 async def _add(
-    email: str, name: str, phone: str | None, role: str, unit: str | None, until: TypedDate | None, minutes: int,
+    email: str, name: str | None, phone: str | None, role: str, unit: str | None, until: TypedDate | None, minutes: int,
     channel: ChannelName | None, by: Actor,
-) -> str:  # fmt: skip
+) -> tuple[str, list[str]]:  # fmt: skip
+    """Add an account; return the link, or where it goes, and remarks."""
     from staff.accounts import add_staff
     from staff.grants import give_grant
+    from staff.invitations import withdraw_for_account
+    from staff.roles import ADMINISTRATOR, find_role
 
     async with open_session() as runtime:
         number = normalise_phone(phone, region=runtime.settings.sms_region) if phone else None
         async with runtime.pool.acquire() as db, db.transaction():
-            staff = await add_staff(db, email, name, by=by, now=runtime.clock(), phone=number)
+            now, zone = runtime.clock(), ZoneInfo(runtime.settings.time_zone)
+            invited_as = await withdraw_for_account(db, email, by=by, now=now)
+            name = name or invited_as or email.partition("@")[0]
+            staff = await add_staff(db, email, name, by=by, now=now, phone=number)
             if staff is None:
                 raise _on_the_staff(email)
-            await give_grant(
-                db, staff["staff_id"], role, by=by, now=runtime.clock(), unit_id=await find_unit(db, unit),
-                ends_at=read_end(runtime, until),
-            )  # fmt: skip
+            (unit_id, path), ends_at = await find_unit(db, unit), read_end(runtime, until)
+            await give_grant(db, staff["staff_id"], role, by=by, now=now, unit_id=unit_id, ends_at=ends_at)
             words = await _make_link(runtime, db, email, minutes, channel, by)
-            await warn_of_few_administrators(db, runtime.clock())
+            kind = find_role(role)
+            remarks_ = [f"{email} is {grant_in_words(kind.name, path, None, ends_at, now=now, zone=zone)}."]
+            remarks_ += ["Their invitation is withdrawn: they have an account now."] if invited_as else []
+            note = await note_few_administrators(db, now) if kind.name == ADMINISTRATOR else ""
+            remarks_ += [note] if note else []
         await runtime.wake("deliver")
-        return words
+        return words, remarks_
 
 
 async def _link(email: str, minutes: int, channel: ChannelName | None, by: Actor) -> str:
+    from staff.invitations import refuse_if_invited
+
     async with open_session() as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
+            await refuse_if_invited(db, email)
             words = await _make_link(runtime, db, email, minutes, channel, by)
         await runtime.wake("deliver")
         return words
@@ -269,25 +293,28 @@ async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
         return phone
 
 
-async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]], str, ZoneInfo, datetime]:
+    """Return the staff, who is invited, a note about administrators, the time zone, and the time."""
     from staff.accounts import list_staff
     from staff.grants import list_grants
     from staff.invitations import list_invitations
 
     async with open_session() as runtime:
         grants: dict[int, list[dict[str, Any]]] = {}
-        for row in await list_grants(runtime.pool, now=runtime.clock()):
+        now = runtime.clock()
+        for row in await list_grants(runtime.pool, now=now):
             kept = {key: row[key] for key in ("role", "unit", "starts_at", "ends_at", "given_by")}
             grants.setdefault(row["staff_id"], []).append(kept)
         staff = [{**dict(row), "grants": grants.get(row["staff_id"], [])} for row in await list_staff(runtime.pool)]
-        if staff:
-            await warn_of_few_administrators(runtime.pool, runtime.clock())
-        return staff, [dict(row) for row in await list_invitations(runtime.pool)]
+        note = await note_few_administrators(runtime.pool, now) if staff else ""
+        invited = [dict(row) for row in await list_invitations(runtime.pool)]
+        return staff, invited, note, ZoneInfo(runtime.settings.time_zone), now
 
 
-async def _change(email: str, what: AuditAction, by: Actor) -> str:
-    """Change a person's access; return in words what ended with it."""
+async def _change(email: str, what: AuditAction, by: Actor) -> tuple[str, str]:
+    """Change a person's access; return in words what ended with it, and a note about administrators."""
     from staff.accounts import disable_staff, enable_staff
+    from staff.grants import count_administrators
     from staff.invitations import withdraw_invitations_of
     from staff.sign_in import end_access
 
@@ -297,19 +324,20 @@ async def _change(email: str, what: AuditAction, by: Actor) -> str:
         if what is AuditAction.STAFF_ENABLED:
             await enable_staff(db, staff_id)
             await record(db, by, what, f"staff {staff_id}", at=now)
-            return ""
+            return "", ""
+        note = ""
         if what is AuditAction.STAFF_DISABLED:
+            before = await count_administrators(db, now)
             await disable_staff(db, staff_id, now)
             withdrawn = await withdraw_invitations_of(db, staff_id, by=by, now=now)
-            await warn_of_few_administrators(db, now)
+            if await count_administrators(db, now) < before:
+                note = await note_few_administrators(db, now)
         sessions, links = await end_access(db, staff_id, now=now)
         await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
         ended = f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
-        return (
-            f"{ended} Withdrawn, because they had sent it: the invitation of {', '.join(withdrawn)}."
-            if withdrawn
-            else ended
-        )
+        if withdrawn:
+            ended += f" Withdrawn, because they had sent it: the invitation of {', '.join(withdrawn)}."
+        return ended, note
 
 
 for _further in (grant, revoke, invite, withdraw, sessions, reset):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -11,18 +12,25 @@ import click
 
 from core.access import Actor
 from core.db import Connection, Pool
-from core.errors import Conflict, NotFound
-from core.plurals import plural
+from core.errors import Conflict, InputError, NotFound
+from core.plurals import plural, verb
 from core.runtime import Runtime
 from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.options import actor_option
 from muster.cli.session import open_session, run
-from people.unit_names import find_units
+from muster.run import STAFF
+from people.unit_names import find_unit as find_unit_by_name
+from staff.grants_in_words import grant_in_words
+from staff.roles import ADMINISTRATOR, ROLES, role_name
+
+TRYING_OUT: Final = STAFF
+"""Mailbox of the account that `muster run` makes for trying Muster out; it does not count as an administrator."""
+_ROLE_NAMES: Final = ", ".join(ROLES)
 
 unit_option = click.option(
     "--unit", metavar="NAME", help="Where, with everything below it; default: the whole organisation."
 )
-role_option = click.option("--role", metavar="ROLE", help="What they are to be; the first of all is administrator.")
+role_option = click.option("--role", metavar="ROLE", help=f"What they are to be: {_ROLE_NAMES}.")
 until_option = click.option("--until", type=MOMENT, metavar="DATE", help="The last day; default: without an end.")
 
 
@@ -37,7 +45,8 @@ until_option = click.option("--until", type=MOMENT, metavar="DATE", help="The la
     "path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Give many at once: a CSV file or workbook with the columns email, role, unit, from and until.",
+    help="Give many at once: a CSV file or workbook with the columns email, role, unit (or: whole organisation), from,"
+    " until.",
 )
 @actor_option
 def grant(
@@ -49,15 +58,19 @@ def grant(
     path: Path | None,
     actor: Actor,
 ) -> None:
-    """Give somebody a role; with --file give many, all of them or none. Roles: see docs/staff.md."""
+    """Give somebody a role; with --file give many, all of them or none.
+
+    The roles are administrator, campaigner, approver, coordinator, rep, caller, replier, vetter, interviewer, service
+    manager, viewer and reporter; docs/staff.md says what each may do.
+    """
     if path is not None:
         if email is not None or unit is not None or begins or until:
             raise click.UsageError("With --file, everything stands in the file.")
-        click.echo(f"{plural(run(_give_many(path, actor)), 'grant')} given.")
+        _say(run(_give_many(path, actor)))
         return
     if email is None or role is None:
         raise click.UsageError("Say who and what: muster user grant EMAIL ROLE")
-    click.echo(run(_give(email, role, unit, begins, until, actor)))
+    _say(run(_give(email, role, unit, begins, until, actor)))
 
 
 @click.command()
@@ -70,30 +83,37 @@ def revoke(email: str, role: str, unit: str | None, everywhere: bool, actor: Act
     """Take a role from somebody, at once: no page opens by it any more, in any browser they are signed in with."""
     if everywhere and unit is not None:
         raise click.UsageError("Use either --unit or --everywhere.")
-    click.echo(run(_revoke(email, role, unit, everywhere, actor)))
+    _say(run(_revoke(email, role, unit, everywhere, actor)))
 
 
 async def find_account(db: Connection, email: str) -> asyncpg.Record:
     """Find the account that a command names.
 
     Raises:
-        NotFound: there is none of that address.
+        NotFound: there is none of that address; if somebody is invited there, it says so.
     """
     from staff.accounts import find_staff
+    from staff.invitations import refuse_if_invited
 
     staff = await find_staff(db, email)
     if staff is None:
+        await refuse_if_invited(db, email)
         raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
     return staff
 
 
-async def find_unit(db: Connection, name: str | None) -> int | None:
-    """Find the unit that a command names; None for the whole organisation.
+async def find_unit(db: Connection, name: str | None) -> tuple[int | None, str | None]:
+    """Find the unit that a command names, and its path; None for the whole organisation.
 
     Raises:
         InputError: there is no such unit, or there are several.
     """
-    return None if name is None else (await find_units(db, [name], key="--unit"))[name]
+    return (None, None) if name is None else await find_unit_by_name(db, name)
+
+
+def say_the_role(words: str) -> InputError:
+    """Return the error of a command that lacks a role: it lists them."""
+    return InputError(words, remedy=f"The roles are: {_ROLE_NAMES}.")
 
 
 def read_end(runtime: Runtime, until: TypedDate | None) -> datetime | None:
@@ -101,61 +121,81 @@ def read_end(runtime: Runtime, until: TypedDate | None) -> datetime | None:
     return None if until is None else until.end(ZoneInfo(runtime.settings.time_zone))
 
 
-async def warn_of_few_administrators(db: Connection | Pool, now: datetime) -> None:
-    """Warn on standard error if there are too few administrators to help each other."""
+async def note_few_administrators(db: Connection | Pool, now: datetime) -> str:
+    """Return a note for standard error if there are too few administrators to help each other; else nothing."""
     from staff.grants import ENOUGH_ADMINISTRATORS, count_administrators
 
     count = await count_administrators(db, now)
-    if count < ENOUGH_ADMINISTRATORS:
-        there = "There is only one administrator" if count else "There is no administrator"
-        click.echo(
-            f"Note: {there} of the whole organisation. Make it two, so that one can help the other who loses a phone:"
-            " muster user grant EMAIL administrator",
-            err=True,
-        )
+    if count >= ENOUGH_ADMINISTRATORS:
+        return ""
+    there = "There is only one administrator" if count else "There is no administrator"
+    return (
+        f"Note: {there} of the whole organisation. Make it two, so that one can help the other who loses a phone:"
+        " muster user grant EMAIL administrator"
+    )
+
+
+def _say(outcome: tuple[str, str]) -> None:
+    """Print what was done, and then a note on standard error, if there is one."""
+    words, note = outcome
+    click.echo(words)
+    if note:
+        click.echo(note, err=True)
 
 
 async def _give(
     email: str, role: str, unit: str | None, begins: TypedDate | None, until: TypedDate | None, by: Actor
-) -> str:
+) -> tuple[str, str]:
     from staff.grants import give_grant
     from staff.roles import find_role
+    from staff.second_factor import has_second_factor
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         staff, kind, now = await find_account(db, email), find_role(role), runtime.clock()
-        starts_at = begins.start(ZoneInfo(runtime.settings.time_zone)) if begins else None
+        zone, (unit_id, path) = ZoneInfo(runtime.settings.time_zone), await find_unit(db, unit)
+        starts_at, ends_at = begins.start(zone) if begins else None, read_end(runtime, until)
         try:
             await give_grant(
-                db, staff["staff_id"], kind.name, by=by, now=now, unit_id=await find_unit(db, unit),
-                starts_at=starts_at, ends_at=read_end(runtime, until),
-            )  # fmt: skip
+                db, staff["staff_id"], kind.name, by=by, now=now, unit_id=unit_id, starts_at=starts_at, ends_at=ends_at
+            )
         except Conflict as error:
-            raise Conflict(error.message.replace("They are", f"{staff['email']} is"), remedy=error.remedy) from None
-        await warn_of_few_administrators(db, now)
-        factor = " They need a second factor, and set it up when they sign in." if kind.needs_second_factor else ""
-        return f"{staff['email']} is {kind.name} of {unit or 'the whole organisation'}.{factor}"
+            raise Conflict(_named(error.message, staff["email"]), remedy=error.remedy) from None
+        is_now = starts_at is None or starts_at <= now
+        words = f"{staff['email']} {'is' if is_now else 'will be'} "
+        words += f"{grant_in_words(kind.name, path, starts_at, ends_at, now=now, zone=zone)}."
+        if kind.needs_second_factor and not await has_second_factor(db, staff["staff_id"]):
+            words += " They need a second factor, and set it up when they sign in."
+        return words, await note_few_administrators(db, now) if kind.name == ADMINISTRATOR else ""
 
 
-async def _give_many(path: Path, by: Actor) -> int:
+async def _give_many(path: Path, by: Actor) -> tuple[str, str]:
     from staff.grant_file import give_from_file
 
     async with open_session() as runtime:
-        zone = ZoneInfo(runtime.settings.time_zone)
-        given = await give_from_file(runtime.pool, path, by=by, zone=zone, now=runtime.clock())
-        await warn_of_few_administrators(runtime.pool, runtime.clock())
-        return given
+        zone, now = ZoneInfo(runtime.settings.time_zone), runtime.clock()
+        given = await give_from_file(runtime.pool, path, by=by, zone=zone, now=now)
+        lines = [*given.new, f"{plural(len(given.new), 'grant')} given."]
+        if given.known:
+            lines[-1] += f" {plural(given.known, 'row')} {verb(given.known, 'was', 'were')} given before."
+        return "\n".join(lines), await note_few_administrators(runtime.pool, now) if given.administrators else ""
 
 
-async def _revoke(email: str, role: str, unit: str | None, everywhere: bool, by: Actor) -> str:
+async def _revoke(email: str, role: str, unit: str | None, everywhere: bool, by: Actor) -> tuple[str, str]:
     from staff.grants import revoke_grant
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         staff, now = await find_account(db, email), runtime.clock()
+        unit_id, _ = await find_unit(db, unit)
         try:
             revoked = await revoke_grant(
-                db, staff["staff_id"], role, by=by, now=now, unit_id=await find_unit(db, unit), everywhere=everywhere
+                db, staff["staff_id"], role, by=by, now=now, unit_id=unit_id, everywhere=everywhere
             )
         except NotFound as error:
-            raise NotFound(error.message.replace("They are", f"{staff['email']} is"), remedy=error.remedy) from None
-        await warn_of_few_administrators(db, now)
-        return f"{plural(revoked, 'grant')} revoked."
+            raise NotFound(_named(error.message, staff["email"]), remedy=error.remedy) from None
+        note = await note_few_administrators(db, now) if role_name(role) == ADMINISTRATOR else ""
+        return f"{plural(revoked, 'grant')} revoked.", note
+
+
+def _named(words: str, email: str) -> str:
+    """Name the account in an error about somebody."""
+    return words.replace("They are", f"{email} is").replace("They hold", f"{email} holds")

@@ -47,6 +47,7 @@ class OpenList:
         rows: how many were read so far.
         problems: rows that could not be used, and why.
         notices: sentences about the file for people; complete when all rows are read.
+        unknown: headers of columns that are none of its fields.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class OpenList:
     _table: Table
     _places: Mapping[str, int]
     notices: Sequence[str] = ()
+    unknown: Sequence[str] = ()
     rows: int = 0
     problems: ProblemLog = field(default_factory=ProblemLog)
 
@@ -132,9 +134,12 @@ def open_list(
                 " which: --header-row 3.",
             )
         labels = {name: clean(table.header[place]) for name, place in places.items()}
+        headers = [clean(cell) for cell in table.header]
+        unknown = [label for label in headers if label and header_key(label) not in known]
         yield OpenList(
-            table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields}, table.notices
-        )
+            table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields}, table.notices,
+            unknown,
+        )  # fmt: skip
 
 
 def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:

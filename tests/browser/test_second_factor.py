@@ -18,6 +18,7 @@ from muster.app import make_app
 from staff.invitations import invite
 from tests.browser.accessibility import SIDEWAYS, assert_accessible
 from tests.browser.conftest import Site, Visit
+from tests.browser.page_pictures import picture
 from tests.support.clocks import ShiftedClock
 from tests.support.staff_accounts import BY, add_account
 
@@ -83,16 +84,31 @@ async def test_a_passkey_is_set_up_and_signs_in_on_a_phone(local: Site, manager:
         await expect(page.get_by_role("heading", name="Set up a second factor")).to_be_visible()
         await check(visit)
         await page.get_by_role("button", name="Set up a passkey").click()
+        await expect(page.get_by_role("heading", name="Your passkey is set up")).to_be_focused()
+        assert await page.title() == "Your passkey is set up · Muster"
+        await expect(page.get_by_role("heading", name="Set up a second factor")).to_be_hidden()
+        await expect(page.get_by_role("button", name="Set up an app")).to_be_hidden()
         codes = page.get_by_role("region", name="Keep these recovery codes").get_by_role("listitem")
         await expect(codes).to_have_count(10)
         await check(visit)
+        await picture(page, "passkey_done")
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.get_by_role("button", name="Copy").click()
+        await expect(page.get_by_text("Copied.")).to_be_visible()
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied.split() == await codes.all_inner_texts()
         await page.get_by_role("link", name="I have kept them").click()
+        await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        await page.get_by_role("link", name="Your account").click()
+        await picture(page, "account")
         await expect(page.get_by_role("heading", name="Signed in on")).to_be_visible()
         await expect(page.get_by_text("Chrome on Linux").last).to_be_visible()
         await check(visit)
 
         await page.get_by_role("button", name="Sign out", exact=True).click()
+        await expect(page.get_by_text("You are signed out.")).to_be_visible()
         await expect(page.get_by_label("Your email address")).to_be_visible()
+        await picture(page, "signed_out")
         await check(visit)
         await page.get_by_role("button", name="Sign in with a passkey").click()
         await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -101,6 +117,7 @@ async def test_a_passkey_is_set_up_and_signs_in_on_a_phone(local: Site, manager:
         await visit.go(await local.link())
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+        await picture(page, "confirm")
         await check(visit)
         await page.get_by_role("button", name="Use a passkey").click()
         await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -112,7 +129,9 @@ async def test_a_phone_without_the_passkey_is_told_so(local: Site) -> None:
         await give_a_finger(visit.page)
         await visit.go("/console/sign-in")
         await visit.page.get_by_role("button", name="Sign in with a passkey").click()
-        await expect(visit.page.get_by_role("alert")).to_contain_text("Nothing was signed")
+        await expect(visit.page.get_by_role("alert")).to_contain_text(
+            "That did not work. Try again, or ask for a link."
+        )
         await check(visit)
 
 
@@ -162,6 +181,7 @@ async def test_the_pages_around_an_app_are_accessible(local: Site) -> None:
         await expect(page.get_by_role("img", name="QR code")).to_be_visible()
         width = await page.evaluate("document.querySelector('.qr').naturalWidth")
         assert width > 0, "it was loaded, under our content security policy"
+        await picture(page, "app")
         await check(visit)
         assert visit.troubles == []
 
@@ -172,5 +192,6 @@ async def test_an_invitation_is_accepted_on_a_phone(local: Site) -> None:
     async with local.visit(width=PHONE, signed_in=False) as visit:
         await visit.go(link)
         await check(visit)
+        await picture(visit.page, "invitation")
         await visit.page.get_by_role("button", name="Accept and sign in").click()
         await expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()

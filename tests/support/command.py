@@ -116,19 +116,20 @@ class Done:
         return orjson.loads(self.out)
 
 
-def run_commands(settings: Settings, *commands: str) -> list[Done]:
+def run_commands(settings: Settings, *commands: str, columns: int = 120) -> list[Done]:
     """Run commands one after the other, each as it is typed, where texts and mails would go to a provider.
 
     Args:
         settings: the test's.
         commands: each with its arguments, without `muster`.
+        columns: width of the terminal that they write for.
     """
     more = {
         "MUSTER_SMTP_URL": "smtp://127.0.0.1:1",
         "MUSTER_TWILIO_ACCOUNT_SID": "AC1",
         "MUSTER_TWILIO_AUTH_TOKEN": "token",
         "MUSTER_SMS_FROM": "+447700900000",
-        "COLUMNS": "120",
+        "COLUMNS": str(columns),
     }
     ran = [muster(settings, *shlex.split(command), more=more) for command in commands]
     return [Done(process.returncode, process.stdout, process.stderr) for process in ran]

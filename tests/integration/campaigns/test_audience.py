@@ -129,8 +129,8 @@ async def test_an_unknown_name_in_a_filter_gets_suggestions(db: Connection) -> N
         f"campaign.audience.answered: 'vote' is not one of {statuses}",
         "campaign.audience.attribute.grad: no member file has brought this attribute; did you mean grade?",
         "campaign.audience.members: there is no member zz",
-        "campaign.audience.unit: there is no unit 'Nort'; did you mean north?",
-        "campaign.audience.unit: 'Leeds' fits 2 units; write one of North/Leeds, South/Leeds",
+        "campaign.audience.unit: there is no unit “Nort”; did you mean North?",
+        "campaign.audience.unit: “Leeds” fits 2 units; write one of North/Leeds, South/Leeds",
     ]
     with pytest.raises(SpecError):
         await find_units(db, ["Leeds"], key="ballot.units")

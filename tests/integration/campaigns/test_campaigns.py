@@ -170,7 +170,7 @@ def _no_step(**step: object) -> Callable[[], CampaignSpec]:
             _no_step(audience={"attribute": {"grade": "AO"}}),
             "campaign.steps[1].audience.attribute.grade: no member file",
         ),
-        (lambda: campaign_spec(audience={"unit": "Leds"}), "campaign.audience.unit: there is no unit 'Leds'"),
+        (lambda: campaign_spec(audience={"unit": "Leds"}), "campaign.audience.unit: there is no unit “Leds”"),
         (lambda: campaign_spec(senders={"email": "us"}), "campaign.senders.email: write an address"),
     ],
 )

@@ -21,7 +21,7 @@ from tests.browser.union import Union, write_union
 from tests.support.console_site import BY, Site, console_site
 from tests.support.scoped import scoped_pools
 
-WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True))
+WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True), commands=True)
 
 
 @pytest.fixture

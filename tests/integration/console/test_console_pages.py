@@ -215,6 +215,12 @@ async def test_a_ballots_page_sorts_and_finds_branches(site: Site, union: Union)
     _, page = await site.get("/console/ballots/pay-2026?find=tŷ+GLAS")
     assert order(page)
     assert all("Tŷ Glas" in name for name in order(page))
+    named = order(page)
+    _, page = await site.get("/console/ballots/pay-2026?find=ty+glas")
+    assert order(page) == named, "with accents or without"
+    _, page = await site.get("/console/ballots/pay-2026?find=Glasss")
+    assert "has “Glasss” in its name; like it:" in page
+    assert set(named) <= set(order(page))
     _, page = await site.get('/console/ballots/pay-2026?find="><script>')
     assert "<script>" not in page
     assert "has “&#34;&gt;&lt;script&gt;” in its name" in page

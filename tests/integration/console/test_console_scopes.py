@@ -11,6 +11,7 @@ import pytest
 from console.live import LIVE, Live
 from console.views import BallotView, CampaignView, Figures, OverviewView, read_page_state
 from core.access import Actor, ActorKind, Grant, Permission, ReadScope, Scope
+from core.alerts import raise_alert
 from core.audit import seal, verify
 from core.db import Connection, load_queries
 from core.runtime import Runtime
@@ -22,7 +23,7 @@ from tests.support.console_site import Site, console_site
 from tests.support.scoped import scoped_pools
 from webhooks.members.page_views import PageViews
 
-WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True))
+WHOLE = ReadScope(Scope(is_everywhere=True), Scope(is_everywhere=True), commands=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,33 @@ async def test_a_coordinator_sees_the_region_only(site: Site, union: Union, regi
     _, ballot = await site.get("/console/ballots/pay-2026")
     assert f"{regions.people} members" in ballot
     _, campaign = await site.get("/console/campaigns/pay-nudge")
-    assert all("Figures of North only." in page for page in (overview, ballot, campaign))
+    assert all("These figures are for North only." in page for page in (overview, ballot, campaign))
     here = await names(site, "branch", regions.north, inside=True)
     elsewhere = await names(site, "branch", regions.north, inside=False) - here
     assert here
     for page in (overview, ballot):
         assert not {name for name in elsewhere if f">{name}<" in page}
     assert all(name in ballot for name in here)
+
+
+@pytest.mark.parametrize(("role", "shown"), [("campaigner", True), ("viewer", False), ("rep", False)])
+async def test_commands_are_for_those_who_launch_in_the_whole_organisation(
+    site: Site, union: Union, regions: Regions, role: str, *, shown: bool
+) -> None:
+    async with site.runtime.pool.acquire() as db:
+        await raise_alert(db, key="mail", severity="error", title="A relay refuses.", remedy="Type: muster check mail")
+        await db.execute("update campaign set state = 'paused', paused_reason = 'a wrong date'")
+    await site.sign_in("pat@union.test", role=role)
+    pages = [
+        (await site.get(path))[1] for path in ("/console/", "/console/campaigns/pay-nudge", "/console/ballots/pay-2026")
+    ]
+    assert ("muster " in pages[0], "muster campaign resume" in pages[1]) == (shown, shown)
+    if not shown:
+        assert all("muster " not in page for page in pages)
+        assert ("Tell the people who run Muster." in pages[0]) == (role == "rep"), (
+            "alerts are for those who see contacts"
+        )
+        assert "until a campaigner of the whole organisation resumes it" in pages[1]
 
 
 async def test_a_page_says_what_part_its_figures_are_of(site: Site, union: Union, regions: Regions) -> None:
@@ -109,7 +130,7 @@ async def test_a_page_says_what_part_its_figures_are_of(site: Site, union: Union
     assert await part(regions.wales, regions.north) == "North and Wales"
     assert (await part(*branches)).endswith(f" and {len(branches) - 2} more")
     await site.sign_in("ada@union.test")
-    assert "Figures of" not in (await site.get("/console/"))[1]
+    assert "These figures are" not in (await site.get("/console/"))[1]
 
 
 async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, regions: Regions) -> None:

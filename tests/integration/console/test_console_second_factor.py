@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyotp
@@ -13,10 +14,12 @@ from pydantic import SecretStr
 
 from core.http.client_network import INSIDE
 from core.runtime import Runtime
-from staff.grants import revoke_grant
+from staff.grants import give_grant, revoke_grant
 from staff.invitations import invite
 from tests.support.console_site import BY, Site, console_site
+from tests.support.electorate import add_unit
 from tests.support.passkey_device import PasskeyDevice
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 ORIGIN = "https://muster.union.test"
 KEYS = (SecretStr("a quiet river of nine green otters at dawn"),)
@@ -52,9 +55,10 @@ async def set_up_app(site: Site) -> tuple[pyotp.TOTP, list[str]]:
     assert status == 200
     found = re.search(r"secret=([A-Z2-7]{32})", page)
     assert found is not None
+    assert "Google Authenticator" in page
     app = pyotp.TOTP(found[1])
     status, _, page = await send(site, "/console/second-factor/app/confirm", code=app.at(site.clock()))
-    assert status == 200, page
+    assert (status, "Your app is set up" in page, 'href="/console/">I have kept' in page) == (200, True, True), page
     return app, re.findall(r"<li>([0-9a-z]{4}(?:-[0-9a-z]{4}){3})</li>", page)
 
 
@@ -173,6 +177,7 @@ async def test_signed_in_on_shows_each_browser_and_ends_it(site: Site) -> None:
         assert {row["browser"] for row in stored} == {"A browser that does not say which", "Safari on an iPhone"}
         assert {row["came_from"] for row in stored} == {INSIDE}
         assert "Unknown network" in page
+        assert "Passkeys are not offered here" in page, "the address is a number"
         assert (await send(site, path))[:2] == (303, "/console/account")
         assert await where(elsewhere, "/console/") == "401"
         assert await where(site, "/console/") == "200"
@@ -225,7 +230,9 @@ async def test_a_passkey_signs_in_without_a_link(runtime: Runtime) -> None:
         status, answer = await ask(site, "/console/second-factor/passkey?then=account", device.get(options))
         assert (status, answer) == (200, {"to": "/console/account"})
         page = (await site.get("/console/account"))[1]
-        [path] = re.findall(r'action="(/console/account/passkeys/[0-9]+/remove)"', page)
+        assert "/remove" not in page, "an approver's last factor"
+        assert "first set up another" in page
+        path = "/console/account/passkeys/1/remove"
         site.clock.wait(minutes=10)
         assert (await send(site, path))[1] == "/console/second-factor?then=account", "not fresh any more"
 
@@ -238,10 +245,15 @@ async def test_another_sites_page_gets_no_challenge(site: Site) -> None:
 
 async def test_an_invitation_is_accepted_by_its_button(site: Site) -> None:
     async with site.runtime.pool.acquire() as db:
-        link = await invite(db, "ada@union.test", "Ada Price", "viewer", by=BY, now=site.clock())
+        leeds, ends = await add_unit(db, "Leeds"), datetime(2027, 3, 31, 22, 59, 59, tzinfo=UTC)
+        link = await invite(
+            db, "ada@union.test", "Ada Price", "viewer", by=BY, now=site.clock(), unit_id=leeds, ends_at=ends
+        )
+    words = f"An administrator ({BY.name}) invites you to The Union on Muster, as viewer of Leeds until Wednesday 31"
+    words += " March 2027 (last day)."
     for _ in range(3):
         status, page = await site.get(link)
-        assert (status, "invited as viewer" in page) == (200, True)
+        assert (status, words in page) == (200, True)
     assert (await send(site, link))[:2] == (303, "/console/")
     assert await where(site, "/console/") == "200"
     assert (await send(site, link))[:2] == (303, "/console/"), "a double click"
@@ -256,16 +268,39 @@ async def test_what_takes_a_fresh_proof_asks_for_it(site: Site) -> None:
     fresh = ("/console/second-factor/set-up/codes", "/console/account/app/remove", "/console/account/passkeys/1/remove")
     status, _, page = await send(site, fresh[1])
     assert (status, "First set up another" in page) == (409, True), "an approver's last one"
+    assert 'href="/console/account">Back to your account' in page
     site.clock.wait(minutes=10)
     for path in fresh:
         assert (await send(site, path))[:2] == (303, "/console/second-factor?then=account"), path
     await send(site, "/console/second-factor?then=account", code=app.at(site.clock()))
     status, _, page = await send(site, fresh[0])
-    assert (status, "Keep these recovery codes" in page) == (200, True)
+    assert (status, "Keep these recovery codes" in page, 'href="/console/account">I have' in page) == (200, True, True)
     site.client.session.cookie_jar.clear()
     await send(site, await site.link("bob@union.test"))
     for path in fresh:
         assert (await send(site, path))[1] == "/console/second-factor/set-up", "who has none sets one up first"
+
+
+async def test_without_a_grant_in_force_the_page_says_which_and_the_account_opens(site: Site) -> None:
+    await site.sign_in()
+    async with site.runtime.pool.acquire() as db:
+        ada = await db.fetchval("select staff_id from staff")
+        await revoke_grant(db, ada, EVERYDAY_ROLE, by=BY, now=site.clock())
+    status, page = await site.get("/console/")
+    assert status == 403
+    assert "Campaigner of the whole organisation, taken back on Monday 23 November 2026" in page
+    async with site.runtime.pool.acquire() as db:
+        leeds = await add_unit(db, "Leeds")
+        begins, ends = site.clock() + timedelta(days=1), site.clock() + timedelta(days=2)
+        await give_grant(db, ada, "viewer", by=BY, now=site.clock(), unit_id=leeds, starts_at=begins, ends_at=ends)
+    status, page = await site.get("/console/")
+    assert status == 403
+    assert "Viewer of Leeds from Tuesday 24 November 2026, 10:00 until Wednesday 25 November 2026, 10:00" in page
+    status, page = await site.get("/console/account")
+    assert (status, "from <time" in page, "Tue 24 November 2026" in page) == (200, True, True)
+    assert "Go to the overview" not in page
+    site.clock.wait(minutes=60 * 48)
+    assert (await where(site, "/console/")) == "401", "a day later nobody is signed in"
 
 
 async def test_the_overview_warns_below_two_administrators(site: Site) -> None:

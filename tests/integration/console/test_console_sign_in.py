@@ -38,7 +38,7 @@ async def test_a_link_signs_in_once(site: Site) -> None:
     site.client.session.cookie_jar.clear()
     answer = await site.post(link)
     assert answer.status == 404
-    assert "muster user link" in await answer.text()
+    assert "Ask for another link" in await answer.text()
     assert (await site.get("/console/"))[0] == 401
 
 
@@ -137,7 +137,9 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
     await site.sign_in()
     token = next(iter(site.client.session.cookie_jar)).value
     answer = await site.post("/console/sign-out")
-    assert (answer.status, answer.headers["Location"]) == (303, "/console/sign-in")
+    assert (answer.status, answer.headers["Location"]) == (303, "/console/sign-in?signed-out")
+    assert "You are signed out." in (await site.get(answer.headers["Location"]))[1]
+    assert "You are signed out." not in (await site.get("/console/sign-in"))[1]
     assert not list(site.client.session.cookie_jar)
     assert await site.get_with(token) == (401, False)
     noted = await site.runtime.pool.fetchval("select actor from audit_shown where action = 'staff.signed_out'")
@@ -334,7 +336,9 @@ async def test_links_are_256_bits_and_never_the_same(site: Site) -> None:
 async def test_every_page_requires_a_session(site: Site, path: str) -> None:
     async with site.client.get(path) as response:
         assert response.status == 401
-        assert "muster user link" in await response.text()
+        page = await response.text()
+        assert "Get a link" in page
+        assert "muster user" not in page, "who signs in has no shell"
         assert response.headers["Cache-Control"] == "no-store"
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         assert "WWW-Authenticate" in response.headers

@@ -14,6 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
+from yarl import URL
 
 from core.db import Connection, open_pool
 from core.errors import Conflict, InputError, NotFound, Unavailable
@@ -69,6 +71,25 @@ async def test_the_application_reports_alive_and_ready(client: Client) -> None:
     async with client.get("/readyz") as answer:
         assert answer.status == 200
         assert await answer.json() == {"ready": True, "database": "ok", "redis": "ok"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/campaigns/%00",
+        "/console/sign-in/%00",
+        "/api/turnout/a%00b",
+        "/webhooks/email/%00",
+        "/AbCd%00",
+        "/p/%0a",
+    ],
+)
+async def test_nothing_has_a_control_character_in_its_path(client: Client, path: str) -> None:
+    with capture_logs() as logs:
+        for method in ("GET", "POST"):
+            async with client.request(method, URL(path, encoded=True)) as answer:
+                assert answer.status == 404, method
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 
 async def test_the_application_is_not_ready_without_redis(runtime: Runtime) -> None:

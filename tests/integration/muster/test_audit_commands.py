@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,11 @@ from core.audit import AuditAction, record, seal
 from core.db import Connection
 from core.settings import Settings
 from muster.operator import operator
+from staff.invitations import accept_invitation, invite
+from staff.sessions import Device
 from tests.support.command import run_commands
+from tests.support.electorate import add_unit
+from tests.support.staff_accounts import add_account
 
 
 @pytest.fixture
@@ -50,6 +55,39 @@ def test_what_cannot_be_meant_is_refused_in_words(settings: Settings, tmp_path: 
         assert done.code != 0
         assert "is no name of an operator" in done.err
     assert actions.out.split() == list(AuditAction)
+
+
+async def test_accounts_and_units_are_named_and_found_by_mailbox(settings: Settings, db: Connection) -> None:
+    leeds = await add_unit(db, "Leeds", parent=await add_unit(db, "North", "region"))
+    now, ends = datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2027, 6, 30, 22, 59, 59, tzinfo=UTC)
+    path = await invite(db, "ada@union.test", "Ada", "rep", by=operator("olga"), now=now, unit_id=leeds, ends_at=ends)
+    await accept_invitation(db, path.rpartition("/")[2], now=now, device=Device("Firefox", "inside"))
+    await add_account(db, "bob@union.test", "viewer", now=now)
+    found, all_rows, as_json, nobody, by_nobody, on_nothing, misspelt = run_commands(
+        settings, "audit list --on Ada@union.test", "audit list", "audit list --on ada@union.test --json",
+        "audit list --on eve@union.test", "audit list --by Nobody", "audit list --on 'campaign x'",
+        "audit list --action grants", columns=80,
+    )  # fmt: skip
+    given = " by muster · role: rep · unit: North / Leeds (2) · from: 2026-11-22 12:00:00 · until: 2027-06-30 23:59:59"
+    assert f"  grant.given  staff 1 (ada@union.test)\n     {given} · invitation: 1 · invited by: olga\n" in found.out
+    assert "invitation.made  invitation 1 (ada@union.test)\n" in found.out
+    assert "by ada@union.test, from unknown network\n" in found.out
+    assert "bob@union.test" not in found.out
+    assert "bob@union.test" in all_rows.out
+    names = {(row["subject"], row["subject_name"], row["unit_name"]) for row in as_json.json()}
+    assert ("staff 1", "ada@union.test", "North / Leeds") in names
+    for done, words in (
+        (nobody, "Nobody on the staff has the address eve@union.test"), (by_nobody, "nothing by “Nobody”"),
+        (on_nothing, "nothing on “campaign x”"), (misspelt, "Did you mean grant?"),
+    ):  # fmt: skip
+        assert (done.code, words in done.err) == (1, True), done.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_no_width_cuts_anything(settings: Settings) -> None:
+    narrow, wide = (run_commands(settings, "audit list", columns=columns)[0].out for columns in (40, 200))
+    assert narrow == wide
+    assert "campaign.launched  campaign 2\n      by olga, from" in narrow
 
 
 @pytest.mark.usefixtures("recorded")

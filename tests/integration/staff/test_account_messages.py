@@ -15,7 +15,7 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.account_messages import queue_invitation, queue_reset_notice
 from tests.support.outbox_rows import deliver, with_sandbox
 
-LINK = "https://muster.union.test/console/invitation/sign-in/LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
+LINK = "https://muster.union.test/console/first-sign-in/LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
 KEYS = (SecretStr("a quiet river of nine green otters at dawn"),)
 
 
@@ -33,7 +33,7 @@ async def sent(runtime: Runtime, sandbox: Sandbox) -> list[EmailMessage]:
     async with runtime.pool.acquire() as db:
         await suppress(db, channel="email", address="ada@union.test", reason="opted_out", source="staff")
         await queue_invitation(
-            db, settings, address="ada@union.test", name="Ada <b>Price</b>", link=LINK, days=1,
+            db, settings, address="ada@union.test", name="Ada <b>Price</b>", grant="rep of North", link=LINK, days=1,
             until=now + timedelta(days=1), by="olga", now=now,
         )  # fmt: skip
         await queue_reset_notice(
@@ -54,5 +54,8 @@ def check(mails: list[EmailMessage]) -> None:
     plain, styled = invitation.get_body(("plain",)), invitation.get_body(("html",))
     assert plain is not None
     assert styled is not None
-    assert f"\n\n{LINK}\n\nThe link works once, for one day." in plain.get_content().replace("\r\n", "\n")
+    assert f"\n\n{LINK}\n\nThe link works once, for one day: until " in plain.get_content().replace("\r\n", "\n")
+    for text in (plain.get_content(), styled.get_content()):
+        assert "An administrator (olga) invites you to The Union on Muster, as rep of North." in text
+        assert "ask The Union before you open the link: 0800 000 000" in text
     assert "Ada &lt;b&gt;Price" in styled.get_content()

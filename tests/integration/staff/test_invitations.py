@@ -52,7 +52,8 @@ async def test_an_invitation_makes_an_account_with_a_grant_and_a_session(db: Con
     for _ in range(3):  # as link scanners do
         found = await find_invitation(db, token, now=NOW)
         assert found is not None
-        assert (found["email"], found["role"]) == (ADA, "rep")
+        assert (found["email"], found["role"], found["unit"], found["ends_at"]) == (ADA, "rep", "Leeds", ends)
+        assert found["invited_by"] == "olga"
     assert await db.fetchval("select count(*) from staff") == 0
     later = NOW + INVITATION_LASTS - timedelta(seconds=1)
     session = await accept(db, token, at=later)
@@ -83,8 +84,8 @@ async def test_of_two_presses_at_once_one_accepts(pool: Pool, db: Connection) ->
 async def test_expired_withdrawn_and_replaced_links_work_no_longer(db: Connection) -> None:
     token = await invited(db)
     assert await accept(db, token, at=NOW + INVITATION_LASTS) is None
-    path, name = await renew_invitation(db, ADA, by=BY, now=NOW)
-    assert name == "Ada Price"
+    path, invitation = await renew_invitation(db, ADA, by=BY, now=NOW)
+    assert (invitation["name"], invitation["role"], invitation["unit"]) == ("Ada Price", "rep", None)
     assert await accept(db, token) is None, "another one was sent"
     token = path.rpartition("/")[2]
     await withdraw_invitation(db, ADA, by=BY, now=NOW)

@@ -32,9 +32,10 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
-    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n", (
-        "two administrators"
-    )
+    assert added.stderr == (
+        "This link works once, for 15 minutes; anybody who has it can use it.\n"
+        "ada@union.example.com is administrator of the whole organisation.\n"
+    ), "two administrators: no note"
     assert await link_works(db, token, now=system_clock())
 
     again = user("add", "ada@union.example.com")

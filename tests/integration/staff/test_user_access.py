@@ -15,7 +15,7 @@ from core.runtime import open_runtime
 from core.settings import ROOT, Settings
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.grants import count_made_administrators, grants_of
-from staff.invitations import accept_invitation, find_invitation
+from staff.invitations import accept_invitation, find_invitation, invite
 from staff.sessions import Device, admit_session
 from staff.sign_in import link_works, make_sign_in_link
 from tests.integration.staff.conftest import Muster
@@ -47,22 +47,27 @@ async def test_roles_are_given_listed_and_taken_back(user: Muster, db: Connectio
 
     given = user("grant", "ada@union.example", "approver", "--until", "2199-12-31")
     assert given.stdout == (
-        "ada@union.example is approver of the whole organisation."
+        "ada@union.example is approver of the whole organisation until Tuesday 31 December 2199 (last day)."
         " They need a second factor, and set it up when they sign in.\n"
     )
     again = user("grant", "ada@union.example", "approver")
-    assert again.stderr.startswith("Error: ada@union.example is approver there already.")
+    assert again.stderr.startswith("Error: ada@union.example is approver of the whole organisation already.")
     wrong = user("grant", "ada@union.example", "rep", "--unit", "Leds")
-    assert (wrong.returncode, "did you mean" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, wrong.stderr) == (1, "Error: There is no unit “Leds”.\nDid you mean Leeds?\n")
     assert user("grant", "ada@union.example", "rep", "--until", "soon").returncode == 2
     assert user("grant", "ada@union.example").returncode == 2
 
     listed = user("list").stdout
-    assert "rep of North / Leeds; approver of the whole organisation until 2199-12-31 · no second factor" in listed
+    assert (
+        "rep of North / Leeds; approver of the whole organisation until Tuesday 31 December 2199 (last day)"
+        " · no second factor" in listed
+    )
     ada, _ = json.loads(user("list", "--json").stdout)
     assert [(grant["role"], grant["unit"]) for grant in ada["grants"]] == [("rep", "North / Leeds"), ("approver", None)]
 
-    assert user("revoke", "ada@union.example", "rep").returncode == 1, "not of the whole organisation"
+    elsewhere = user("revoke", "ada@union.example", "rep")
+    assert elsewhere.returncode == 1
+    assert "ada@union.example is not rep of the whole organisation.\nThey are rep of North / Leeds;" in elsewhere.stderr
     assert user("revoke", "ada@union.example", "rep", "--everywhere").stdout == "1 grant revoked.\n"
     assert user("revoke", "ada@union.example", "approver").stdout == "1 grant revoked.\n"
     assert "no role" in user("list").stdout
@@ -77,13 +82,19 @@ async def test_a_file_of_grants_is_all_or_nothing(user: Muster, db: Connection, 
     ada = await add_account(db, "ada@union.example", now=system_clock())
     await add_account(db, "olga@union.example", "administrator", now=system_clock())
     path = tmp_path / "grants.csv"
-    path.write_text("email,role\nada@union.example,rep\neve@union.example,rep\n")
+    path.write_text(
+        "email,role,unit\nada@union.example,rep,whole organisation\neve@union.example,rep,whole organisation\n"
+    )
     refused = user("grant", "--file", str(path))
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Row 3: Nobody on the staff has the address 'eve@union.example'." in refused.stderr
+    assert "Row 3: Nobody on the staff has the address “eve@union.example”." in refused.stderr
     assert await grants_of(db, ada, system_clock()) == ()
-    path.write_text("email,role\nada@union.example,rep\nada@union.example,caller\n")
-    assert user("grant", "--file", str(path)).stdout == "2 grants given.\n"
+    path.write_text(
+        "email,role,unit\nada@union.example,rep,whole organisation\nada@union.example,caller,whole organisation\n"
+    )
+    lines = [f"ada@union.example is {role} of the whole organisation.\n" for role in ("rep", "caller")]
+    assert user("grant", "--file", str(path)).stdout == "".join([*lines, "2 grants given.\n"])
+    assert user("grant", "--file", str(path)).stdout == "0 grants given. 2 rows were given before.\n"
     assert user("grant", "ada@union.example", "--file", str(path)).returncode == 2
 
 
@@ -107,10 +118,16 @@ async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection
     assert await db.fetchval("select count(*) from staff_invitation") == 0
     async with open_sandbox(SandboxConfig()) as sandbox:
         relay = {"MUSTER_SMTP_URL": sandbox.smtp_url}
-        words = ("invite", "Ada@union.example", "Ada <b>Price</b>", "--role", "rep", "--days", "3")
+        options = ("--role", "rep", "--days", "3", "--until", "31 March 2199")
+        words = ("invite", "Ada@union.example", "Ada <b>Price</b>", *options)
         sent = await asyncio.to_thread(user, *words, **relay)
-        assert sent.stdout.startswith("The invitation goes to ada@union.example."), sent.stderr
-        assert "invited as rep of the whole organisation" in user("list").stdout
+        role = "rep of the whole organisation until Sunday 31 March 2199 (last day)"
+        assert sent.stdout.startswith(f"The invitation as {role} goes to ada@union.example; its link works until ")
+        assert f"to be {role} · its link works until " in user("list").stdout
+        for early in (("grant", "ada@union.example", "caller"), ("link", "ada@union.example")):
+            assert "is invited, and has not accepted yet.\nAnother link: " in user(*early).stderr
+        no_role = user("invite", "eve@union.example")
+        assert (no_role.returncode, "The roles are: administrator, " in no_role.stderr) == (1, True)
         twice = await asyncio.to_thread(user, *words, **relay)
         assert "invited already" in twice.stderr
         again = await asyncio.to_thread(user, "invite", "ada@union.example", "--again", **relay)
@@ -124,7 +141,11 @@ async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection
             assert plain is not None
             assert styled is not None
             assert "Ada &lt;b&gt;Price" in styled.get_content()
-            [token] = re.findall(r"https://vote\.example\.org/console/invitation/sign-in/(\S+)", plain.get_content())
+            for text in (plain.get_content(), styled.get_content()):
+                assert re.search(
+                    rf"An administrator \(.+\) invites you to The Union on Muster, as {re.escape(role)}\.", text
+                )
+            [token] = re.findall(r"https://vote\.example\.org/console/first-sign-in/(\S+)", plain.get_content())
             tokens.append(token)
         works = [await find_invitation(db, token, now=system_clock()) is not None for token in tokens]
         assert sorted(works) == [False, True], "the first link ended with the second"
@@ -133,6 +154,37 @@ async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection
     assert await accept_invitation(db, token, now=system_clock(), device=Device()) is not None
     assert "rep of the whole organisation" in user("list").stdout
     assert user("withdraw", "ada@union.example").returncode == 1
+
+
+async def test_who_is_invited_and_added_by_hand_is_there_once(user: Muster, db: Connection) -> None:
+    await add_account(db, "olga@union.example", "administrator", now=system_clock())
+    await invite(db, "ada@union.example", "Ada Price", "rep", by=BY, now=system_clock())
+    added = user("add", "ada@union.example", "--role", "viewer", "--until", "31/01/2199")
+    assert "ada@union.example is viewer of the whole organisation until Thursday 31 January 2199" in added.stderr
+    assert "Their invitation is withdrawn" in added.stderr
+    listed = user("list").stdout
+    assert (listed.count("ada@union.example"), "Ada Price" in listed) == (1, True)
+
+
+async def test_a_grant_to_come_is_not_said_to_be_there(user: Muster, db: Connection) -> None:
+    now = system_clock()
+    await add_account(db, "olga@union.example", "administrator", now=now)
+    await add_account(db, "ada@union.example", "viewer", now=now)
+    await set_up_app(db, await sign_in(db, "ada@union.example", now=now), now=now)
+    words = "coordinator of the whole organisation from Friday 1 February 2199 until Friday 1 March 2199 (last day)"
+    given = user("grant", "ada@union.example", "Coordinator", "--from", "1/2/2199", "--until", "1 March 2199")
+    assert given.stdout == f"ada@union.example will be {words}.\n", "she has an app"
+    assert words in user("list").stdout
+    for words in ("grant", "revoke"):
+        own = user(words, "olga@union.example", "administrator", "--actor", "Olga@union.example")
+        assert (own.returncode, "Nobody changes their own grants." in own.stderr) == (1, True)
+
+
+async def test_the_account_for_trying_out_is_marked(user: Muster, db: Connection) -> None:
+    await add_account(db, "staff@localhost", "administrator", now=system_clock())
+    listed = user("list")
+    assert "does not count as an administrator" in listed.stdout
+    assert "There is no administrator of the whole organisation" in listed.stderr
 
 
 async def test_a_lost_phone_is_reset_and_told_by_mail_and_text(

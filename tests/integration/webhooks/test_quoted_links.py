@@ -53,7 +53,7 @@ async def assert_spent(db: Connection, token: str, at: datetime = NOON) -> None:
     assert await found_in(db, (*pieces, *(piece.encode().hex() for piece in pieces))) == set()
     assert not await link_works(db, token, now=at)
     assert [alert.title for alert in await open_alerts(db) if alert.key.startswith("sign-in:")] == [
-        f"A sign-in link for {BOSS} came back from outside, and works no longer."
+        f"A sign-in link for {BOSS} came back from outside, and no longer works."
     ]
     assert await db.fetchval("select count(*) from audit_shown where action = 'staff.link_revoked'") == 1
 

@@ -106,8 +106,8 @@ def test_the_claim_beside_an_opt_out_is_named() -> None:
         ("amy@gmail.con", "There is no domain that ends in .con. Is it gmail.com? (bad_domain)"),
         ("mailto:amy@btinternet.co.ukk", "There is no domain that ends in .ukk. Is it btinternet.co.uk? (bad_domain)"),
         ("eve@@example", "There is more than one @ in it; a mailbox has one, as in amy@example.org. (not_an_email)"),
-        ("amy@example", "“example” is no domain that mail goes to, such as example.org. (bad_domain)"),
-        ("amy@", "Nothing after the @ is no domain that mail goes to, such as example.org. (bad_domain)"),
+        ("amy@example", "“example” is not a domain that mail goes to, such as example.org. (bad_domain)"),
+        ("amy@", "There is nothing after the @; a domain belongs there, such as example.org. (bad_domain)"),
         ("amy", "there must be a name, an @ and a domain, as in amy@example.org. (not_an_email)"),
     ],
 )

@@ -14,11 +14,11 @@ from staff.roles import ADMINISTRATOR, ROLES, find_role, permissions_of
 
 def table() -> str:
     """The table in docs/staff.md."""
-    lines = ["| role | for | permissions | second factor |", "| --- | --- | --- | --- |"]
+    lines = ["| role | for | in the console today | permissions | second factor |", "| --- | --- | --- | --- | --- |"]
     for role in ROLES.values():
         held = ", ".join(permission.value for permission in Permission if permission in role.permissions)
         needed = "needed" if role.needs_second_factor else "if set up"
-        lines.append(f"| {role.name} | {role.purpose} | {held or 'none'} | {needed} |")
+        lines.append(f"| {role.name} | {role.purpose} | {role.console} | {held or 'none'} | {needed} |")
     return "\n".join(lines)
 
 
@@ -27,6 +27,12 @@ def test_the_documentation_has_every_role_as_it_is() -> None:
     found = re.search(r"<!-- roles: .* -->\n(.*?)\n<!-- end of roles -->", text, re.DOTALL)
     assert found is not None
     assert found[1] == table(), f"docs/staff.md should have:\n{table()}"
+
+
+def test_a_role_that_sees_nobody_is_promised_no_page() -> None:
+    for role in ROLES.values():
+        assert (role.console == "their own account alone") == (Permission.SEE not in role.permissions), role.name
+        assert ("replies" in role.console) == (Permission.SEE_CONTACTS in role.permissions), role.name
 
 
 def test_every_permission_belongs_to_a_role() -> None:
@@ -47,7 +53,8 @@ def test_what_weighs_most_needs_a_second_factor() -> None:
 
 
 def test_a_role_is_found_however_it_is_typed() -> None:
-    assert find_role(" Service  MANAGER ").name == "service manager"
-    with pytest.raises(InputError, match="did you mean replier"):
+    for typed in (" Service  MANAGER ", "service-manager", "Service_Manager"):
+        assert find_role(typed).name == "service manager"
+    with pytest.raises(InputError, match=r"no role “repliers”\. Did you mean replier\?"):
         find_role("repliers")
     assert permissions_of("a role of a later version") == frozenset()
