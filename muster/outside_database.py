@@ -23,14 +23,14 @@ _AT_WORK: Final = (Login.WORKER, Login.STAFF, Login.STAFF_ALL)
 """Logins that sign in with the address and password of MUSTER_DATABASE_URL."""
 
 
-async def migrate_outside(settings: Settings) -> list[str]:
+async def migrate_outside(settings: Settings) -> tuple[list[str], list[str]]:
     """Make or mend the logins, if an administrator's address is given, and bring the database to the newest schema.
 
     Args:
         settings: must have `database_url`.
 
     Returns:
-        The names of the migrations applied.
+        The names of the migrations applied, and what was wrong with the logins and is mended, one sentence each.
 
     Raises:
         LoginsError: the logins are not as they must be, and cannot be made from here; nothing was changed.
@@ -40,10 +40,11 @@ async def migrate_outside(settings: Settings) -> list[str]:
     """
     url, owner = _addresses(settings)
     script = login_script({Login.OWNER: password_in(owner), **dict.fromkeys(_AT_WORK, password_in(url))})
+    mended = list[str]()
     if settings.admin_database_url is not None:
-        await _provide(settings.admin_database_url.get_secret_value(), owner, script)
+        mended = await _provide(settings.admin_database_url.get_secret_value(), owner, script)
     await _check(url, owner, script)
-    return await migrate(owner, setting=_owner_setting(settings))
+    return await migrate(owner, setting=_owner_setting(settings)), mended
 
 
 def _addresses(settings: Settings) -> tuple[str, str]:
@@ -55,9 +56,13 @@ def _addresses(settings: Settings) -> tuple[str, str]:
     elif not _readable(password_in, url, _WORKER):
         owner = address_as(url, Login.OWNER)  # by peer, certificate or a file of passwords
     else:
+        user = _readable(user_in, url, _WORKER)
+        both = "" if user == Login.WORKER else f" And {_WORKER} names the login {user or '(none)'}."
+        named = "" if user == Login.WORKER else f" In {_WORKER} write postgresql://{Login.WORKER}:password@…."
         raise SettingsError(
-            f"{_OWNER} is not set: the address of the login that owns the tables, with a password of its own.",
-            remedy=f"Set it for this command only: postgresql://{Login.OWNER}:another-password@… (docs/logins.md).",
+            f"{_OWNER} is not set: the address of the login that owns the tables, with a password of its own.{both}",
+            remedy=f"Set it for this command only: postgresql://{Login.OWNER}:another-password@….{named}"
+            " See docs/logins.md.",
         )
     for setting, address, login in ((_WORKER, url, Login.WORKER), (_OWNER, owner, Login.OWNER)):
         if (user := _readable(user_in, address, setting)) != login:
@@ -90,8 +95,8 @@ def _owner_setting(settings: Settings) -> str:
     return _WORKER if settings.owner_database_url is None else _OWNER
 
 
-async def _provide(admin: str, owner: str, script: str) -> None:
-    """Run the script as the administrator."""
+async def _provide(admin: str, owner: str, script: str) -> list[str]:
+    """Run the script as the administrator; return what was wrong before with logins that there were."""
     db = await connect(admin, setting=_ADMIN)
     try:
         await missing(db)  # a database that cannot be used stays as it is
@@ -100,9 +105,19 @@ async def _provide(admin: str, owner: str, script: str) -> None:
                 f"{_ADMIN} leads to another database than {_OWNER}.",
                 remedy="Give the same host and database in both; only the login differs.",
             )
+        before = await shortcomings(db)
         if not await run_script(db, script):
             name = await db.fetchval("select session_user")
-            raise _for_administrator(f"{name} may not make the logins, and nothing was changed.", script)
+            raise LoginsError(
+                f"{name} may not make the logins, and nothing was changed.",
+                script=script,
+                remedy=f"Give {_ADMIN} a login that may: a superuser, or the owner of the database with CREATEROLE. If"
+                " you have none, leave it out and write the SQL for an administrator of the server: muster migrate >"
+                " logins.sql (docs/logins.md).",
+            )
+        left = await shortcomings(db)
+        is_new = any(sentence.endswith("does not exist.") for sentence in before)
+        return [] if is_new else [sentence for sentence in before if sentence not in left]
     finally:
         await db.close(timeout=5)
 

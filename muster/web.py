@@ -13,9 +13,11 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from core.errors import Conflict, SettingsError
 from core.log_limit import LOG_LIMIT
+from core.outages import REDIS
 from core.runtime import Runtime
 from muster.app import HEADERS, make_app
 from muster.connection_limits import Limits, network_of
@@ -26,6 +28,9 @@ from muster.metrics import METRICS
 
 STOP_TIMEOUT: Final = 10.0
 """Seconds that requests in progress get when the server stops."""
+
+_REDIS_TIMEOUT: Final = 3.0
+"""Seconds that Redis gets to answer when the server starts."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +58,18 @@ async def serve(runtime: Runtime) -> None:
     async with listening(runtime) as where:
         tune_gc()
         log.info("the web server listens", address=where)
+        await _look_for_redis(runtime)
         await stop.wait()
         log.info("the web server stops")
+
+
+async def _look_for_redis(runtime: Runtime) -> None:
+    """Log at once if Redis does not answer; otherwise only the first page that needs it would say so."""
+    try:
+        async with asyncio.timeout(_REDIS_TIMEOUT):
+            await runtime.redis.ping()
+    except (RedisError, OSError) as error:
+        runtime.outages.note_outage(REDIS, error)
 
 
 @asynccontextmanager

@@ -108,6 +108,20 @@ async def _search(db: Connection, query: str, text: str, region: str, limit: int
     return [FoundPerson(**row) for row in rows]
 
 
+def is_likeness(text: str, people: Collection[FoundPerson]) -> bool:
+    """Tell whether people were found only because their names are like a text: nobody's name or number holds it.
+
+    Args:
+        text: what was searched for.
+        people: whom `search_people` has found by it.
+    """
+    words = _folded(text).split()
+    if not people or len(words) > _MAX_WORDS or "@" in text or re.search(r"\d", text):
+        return False
+    names = (_folded(" ".join((person.name, person.external_id, *person.addresses))) for person in people)
+    return not any(all(word in name for word in words) for name in names)
+
+
 async def find_holders(db: Connection, addresses: Collection[tuple[str, str]]) -> list[Holder]:
     """List the people who have some addresses.
 

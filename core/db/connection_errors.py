@@ -56,7 +56,8 @@ async def explained(url: str, setting: str = SETTING) -> AsyncIterator[None]:
         ) from error
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise SettingsError(
-            f"PostgreSQL at {where} refused the user name or password of {_user(url)}.", remedy=f"Check {setting}."
+            f"PostgreSQL at {where} refused the user name or password of {_user(url)}.",
+            remedy=f"Check {setting}; where there is no such login yet, `muster migrate` makes it (docs/logins.md).",
         ) from error
     except asyncpg.InvalidCatalogNameError as error:
         raise SettingsError(

@@ -29,7 +29,7 @@ from muster.cli.output import print_json
 from muster.cli.problems import show_problems
 from muster.cli.session import open_session, run
 from people.people import PersonName, members_named
-from people.search import FoundPerson, search_people
+from people.search import FoundPerson, is_likeness, search_people
 
 MAX_FOUND: Final = 50
 MAX_NAMED: Final = 20
@@ -53,6 +53,8 @@ def find(text: Sequence[str], limit: int, actor: Actor, *, as_json: bool) -> int
     if not hits:
         click.echo(f"Nobody is found by “{' '.join(text)}”.")
         return 1
+    if is_likeness(" ".join(text), hits):
+        click.echo(f"Nobody is called “{' '.join(text)}”; these names are like it:")
     table = Table("number", "name", "unit", "addresses", "", box=None, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"

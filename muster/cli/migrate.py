@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import closing
 from typing import Final
 
@@ -29,13 +30,17 @@ def command() -> None:
     database is made by this if there is none yet, and otherwise brought up to date by whatever starts it.
 
     On a PostgreSQL of yours it needs MUSTER_OWNER_DATABASE_URL, and the first time MUSTER_ADMIN_DATABASE_URL, to make
-    Muster's logins. Without that it writes the SQL for an administrator, and changes nothing.
+    Muster's logins. Without that it writes the SQL for an administrator to a file (muster migrate > logins.sql), and
+    changes nothing.
     """
     try:
-        applied, administrators = run(_migrate())
+        applied, mended, administrators = run(_migrate())
     except LoginsError as error:
-        click.echo(error.script, nl=False)
+        if not sys.stdout.isatty():  # a screen full of SQL would hide the error, and nobody can keep it from there
+            click.echo(error.script, nl=False)
         raise
+    for sentence in mended:
+        click.echo(f"mended: {sentence}")
     for name in applied:
         click.echo(f"applied  {name}")
     if administrators:
@@ -47,15 +52,15 @@ def command() -> None:
     click.echo("The database has the newest schema." if applied else "Nothing to do: the schema is the newest.")
 
 
-async def _migrate() -> tuple[list[str], int]:
-    """Return the migrations applied, and how many accounts they made administrators."""
+async def _migrate() -> tuple[list[str], list[str], int]:
+    """Return the migrations applied, what was mended, and how many accounts the migrations made administrators."""
     settings = load_settings()
     if settings.database_url is not None:
-        applied = await migrate_outside(settings)
-        return applied, await _administrators(settings.database_url, applied)
+        applied, mended = await migrate_outside(settings)
+        return applied, mended, await _administrators(settings.database_url, applied)
     with closing(await asyncio.to_thread(connect_to_servers, settings.home)) as servers:
         applied = await migrate(servers.owner_url)
-        return applied, await _administrators(servers.owner_url, applied)
+        return applied, [], await _administrators(servers.owner_url, applied)
 
 
 async def _administrators(url: str, applied: list[str]) -> int:

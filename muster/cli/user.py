@@ -280,7 +280,7 @@ async def _make_link(
         sender=sender_of(settings, channel), by=by.name, now=now,
     )  # fmt: skip
     rest = await remarks(db, page)
-    return f"The link goes by {KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{rest}"
+    return f"The link goes by {KINDS[channel]} to {address}; it works once, until {local:%H:%M %Z}.{rest}"
 
 
 async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:

@@ -20,8 +20,10 @@ from yarl import URL
 from core.db import Connection, open_pool
 from core.errors import Conflict, InputError, NotFound, Unavailable
 from core.http.web import RUNTIME
+from core.outages import Outages
 from core.runtime import Runtime
 from muster.app import MAX_REQUEST_SIZE, make_app
+from muster.web import serve
 
 Client = TestClient[web.Request, web.Application]
 
@@ -90,6 +92,21 @@ async def test_nothing_has_a_control_character_in_its_path(client: Client, path:
             async with client.request(method, URL(path, encoded=True)) as answer:
                 assert answer.status == 404, method
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
+async def test_a_server_says_at_its_start_that_redis_is_away(runtime: Runtime) -> None:
+    settings = runtime.settings.model_copy(update={"listen": "127.0.0.1:0"})
+    lonely = replace(runtime, settings=settings, redis=Redis.from_url("redis://127.0.0.1:1/0"), outages=Outages())
+    with capture_logs() as logs:
+        server = asyncio.create_task(serve(lonely))
+        while not any("Redis" in str(entry) for entry in logs):
+            assert not server.done()
+            await asyncio.sleep(0.05)
+        server.cancel()
+        await asyncio.gather(server, return_exceptions=True)
+    await lonely.outages.close()
+    await lonely.redis.aclose()
+    assert logs[0]["event"] == "the web server listens"
 
 
 async def test_the_application_is_not_ready_without_redis(runtime: Runtime) -> None:

@@ -51,15 +51,16 @@ def muster(
     folder: Path,
     *,
     worker: str = "",
-    owner: str = "",
+    owner: str | None = "",
     admin: str = "",
     redis: str = "",
+    stdout: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as an operator who has set the addresses."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "PG"))}
     ours = {
         "MUSTER_DATABASE_URL": worker or server.url(Login.WORKER, WORKERS),
-        "MUSTER_OWNER_DATABASE_URL": owner or server.url(Login.OWNER, OWNERS),
+        "MUSTER_OWNER_DATABASE_URL": "" if owner is None else owner or server.url(Login.OWNER, OWNERS),
         "MUSTER_ADMIN_DATABASE_URL": admin,
         "MUSTER_REDIS_URL": redis or "redis://127.0.0.1:1/0",
         "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
@@ -68,7 +69,8 @@ def muster(
     }
     return subprocess.run(
         [*MUSTER, *command.split()],
-        env=environment | ours, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        env=environment | ours, cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120,
+        check=False,
     )  # fmt: skip
 
 
@@ -153,6 +155,7 @@ async def test_who_may_not_make_them_is_told_and_leaves_nothing_half_done(
     done = muster("migrate", server, tmp_path, admin=server.url("clerk", "clerk"))
     assert done.returncode == 1
     assert done.stderr.startswith("Error: clerk may not make the logins, and nothing was changed.")
+    assert "the owner of the database with CREATEROLE" in done.stderr
     assert not await ask(server.admin_url(), POWERLESS)
     assert await ask(server.admin_url(), "select count(*) from pg_tables where schemaname = 'public'") == 0
     assert server.psql(done.stdout).returncode == 0
@@ -178,7 +181,9 @@ async def test_a_login_that_became_more_is_found_and_mended(server: BarePostgres
     assert found.returncode == 1
     for sentence in WRONGS.values():
         assert sentence in found.stderr
-    assert muster("migrate", server, tmp_path, admin=server.admin_url()).returncode == 0
+    mended = muster("migrate", server, tmp_path, admin=server.admin_url())
+    assert mended.returncode == 0
+    assert all(f"mended: {sentence}" in mended.stdout for sentence in WRONGS.values()), mended.stdout
     await assert_all_is_well(server)
     admin = await connect(server.admin_url())
     assert await shortcomings(admin) == []
@@ -326,9 +331,28 @@ async def test_services_refuse_whoever_has_more_rights(server: BarePostgres, val
 def test_a_wrong_address_is_explained(
     bare: BarePostgres, tmp_path: Path, addresses: dict[str, str], words: str
 ) -> None:
-    done = muster("migrate", bare, tmp_path, **addresses)
+    done = muster("migrate", bare, tmp_path, worker=addresses.get("worker", ""), owner=addresses.get("owner", ""))
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
+
+
+def test_both_addresses_that_are_wrong_are_said_at_once(bare: BarePostgres, tmp_path: Path) -> None:
+    done = muster("migrate", bare, tmp_path, worker="postgresql://postgres:x@db.invalid/muster", owner=None)
+    assert done.returncode == 1
+    assert "MUSTER_OWNER_DATABASE_URL is not set" in done.stderr
+    assert "And MUSTER_DATABASE_URL names the login postgres." in done.stderr
+
+
+async def test_no_sql_hides_the_error_on_a_screen(server: BarePostgres, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    try:
+        done = muster("migrate", server, tmp_path, stdout=theirs)
+        assert (done.returncode, "logins.sql" in done.stderr) == (1, True)
+        os.write(theirs, b"nothing else")
+        assert os.read(ours, 1000) == b"nothing else"
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 async def test_another_database_is_not_prepared(server: BarePostgres, tmp_path: Path) -> None:

@@ -151,6 +151,15 @@ def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.C
         os.close(theirs)
 
 
+async def test_a_search_says_that_it_guessed(settings: Settings, db: Connection) -> None:
+    await members(db)
+    guessed, known, number = run_commands(settings, "people find Jnoes", "people find JONES", "people find 0002")
+    assert "Nobody is called “Jnoes”; these names are like it:" in guessed.out
+    for done in (known, number):
+        assert "Amy Jones" in done.out
+        assert "Nobody is called" not in done.out
+
+
 async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings, db: Connection) -> None:
     await members(db)
     tried, found = run_commands(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
