@@ -63,7 +63,7 @@ _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 _MAILBOX: Final = re.compile(
     r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]*[a-z0-9-])"
 )
-_MISSPELT_ENDS: Final = {
+MISSPELT_ENDS: Final = {
     **dict.fromkeys(("con", "cmo", "ocm", "vom", "xom", "comm", "coom", "conm", "cpm", "clm", "cim"), "com"),
     **dict.fromkeys(("ukk", "ukl", "ul"), "uk"),
     **dict.fromkeys(("nte", "ent", "met", "nett"), "net"),
@@ -363,6 +363,6 @@ def _domain(domain: str) -> str:
         words = shown if domain else "There is nothing after the @; a domain belongs there, such as example.org."
         raise AddressError("bad_domain", words) from None
     host, _, end = checked.ascii_domain.rpartition(".")
-    if end in _MISSPELT_ENDS:
-        raise AddressError("bad_domain", f"There is no domain that ends in .{end}. Is it {host}.{_MISSPELT_ENDS[end]}?")
+    if end in MISSPELT_ENDS:
+        raise AddressError("bad_domain", f"There is no domain that ends in .{end}. Is it {host}.{MISSPELT_ENDS[end]}?")
     return checked.ascii_domain
