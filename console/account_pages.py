@@ -14,7 +14,7 @@ from core.errors import NotFound
 from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from staff.grants import list_grants
-from staff.passkeys import list_passkeys
+from staff.passkeys import host_of, list_passkeys
 from staff.recovery_codes import count_recovery_codes
 from staff.second_factor import LastFactor, remove_app, remove_passkey
 from staff.sessions import end_one, end_others, list_sessions
@@ -40,11 +40,12 @@ async def get_account(request: web.Request) -> web.Response:
     runtime, staff = request.app[RUNTIME], request[STAFF]
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
-        passkeys, has_app = await list_passkeys(db, staff.staff_id), await has_totp(db, staff.staff_id)
+        passkeys = await list_passkeys(db, staff.staff_id, host=host_of(runtime.settings.public_url))
+        has_app = await has_totp(db, staff.staff_id)
         return render_page(
             request, "account", passkeys_work=site(request) is not None,
             sessions=await list_sessions(db, staff.staff_id, now=now), passkeys=passkeys, has_app=has_app,
-            keeps_last=staff.needs_second_factor and len(passkeys) + has_app == 1,
+            keeps_last=staff.needs_second_factor and sum(row["works"] for row in passkeys) + has_app == 1,
             codes_left=await count_recovery_codes(db, staff.staff_id),
             grants=await list_grants(db, now=now, staff_id=staff.staff_id), now=now,
         )  # fmt: skip

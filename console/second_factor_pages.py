@@ -240,7 +240,9 @@ async def _proof_page(request: web.Request, *, problem: str = "", status: int = 
 
 
 async def _passkeys(db: Connection, request: web.Request) -> bool:
-    return site(request) is not None and bool(await list_passkeys(db, request[STAFF].staff_id))
+    ours = site(request)
+    passkeys = [] if ours is None else await list_passkeys(db, request[STAFF].staff_id, host=ours.host)
+    return any(row["works"] for row in passkeys)
 
 
 async def _app_page(request: web.Request, *, problem: str = "", status: int = 200) -> web.Response:

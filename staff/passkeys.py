@@ -95,6 +95,11 @@ class PasskeyAnswer:
     is_copied: bool = False
 
 
+def host_of(public_url: str) -> str:
+    """Return the host that passkeys are bound to, as browsers sign it: in ASCII."""
+    return URL(public_url).raw_host or ""
+
+
 def site_of(public_url: str, title: str) -> Site | None:
     """Return the site of an address; None if browsers have no passkeys: without HTTPS, or for a bare number.
 
@@ -102,8 +107,7 @@ def site_of(public_url: str, title: str) -> Site | None:
         public_url: MUSTER_PUBLIC_URL.
         title: the organisation's name, or Muster's.
     """
-    url = URL(public_url)
-    host = url.raw_host or ""  # as browsers sign it: in ASCII
+    url, host = URL(public_url), host_of(public_url)
     if read_host_address(host) is not None or not (url.scheme == "https" or host == "localhost"):
         return None
     return Site(str(url.origin()), host, title)
@@ -172,7 +176,7 @@ async def add_passkey(
         return None
     passkey_id: int | None = await db.fetchval(
         SQL["add_passkey"], staff_id, verified.credential_id, verified.credential_public_key, verified.sign_count,
-        name, now,
+        name, now, site.host,
     )  # fmt: skip
     return passkey_id
 
@@ -261,9 +265,19 @@ async def find_passkey_number(db: Connection, answer: Mapping[str, Any]) -> int 
     return passkey_id
 
 
-async def list_passkeys(db: Connection, staff_id: int) -> list[asyncpg.Record]:
-    """List the passkeys of an account: passkey_id, credential_id, name, made_at, used_at and copied_at."""
-    return await db.fetch(SQL["list_passkeys"], staff_id)
+async def list_passkeys(db: Connection, staff_id: int, *, host: str | None = None) -> list[asyncpg.Record]:
+    """List the passkeys of an account.
+
+    Args:
+        db: any connection.
+        staff_id: whose.
+        host: ours.
+
+    Returns:
+        Each with passkey_id, credential_id, name, made_at, used_at, copied_at, host (which it was made for) and works:
+        whether it can still be used at our host.
+    """
+    return await db.fetch(SQL["list_passkeys"], staff_id, host)
 
 
 async def delete_passkey(db: Connection, staff_id: int, passkey_id: int) -> str | None:

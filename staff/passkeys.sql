@@ -27,7 +27,8 @@ returning passkey_handle, email, name;
 
 -- name: add_passkey
 -- Adds a passkey, unless it is known already, for this account or another.
-insert into staff_passkey (staff_id, credential_id, public_key, sign_count, name, made_at) values ($1, $2, $3, $4, $5, $6)
+insert into staff_passkey (staff_id, credential_id, public_key, sign_count, name, made_at, host)
+values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (credential_id) do nothing
 returning passkey_id;
 
@@ -52,8 +53,13 @@ update staff_passkey set used_at = $2, sign_count = $3 where passkey_id = $1;
 update staff_passkey set copied_at = $2 where passkey_id = $1;
 
 -- name: list_passkeys
--- Passkeys of an account, the oldest first.
-select passkey_id, credential_id, name, made_at, used_at, copied_at from staff_passkey where staff_id = $1 order by passkey_id;
+-- Passkeys of an account, the oldest first; one works if it was made for this host and there is no copy of it.
+select
+  passkey_id, credential_id, name, made_at, used_at, copied_at, host,
+  copied_at is null and coalesce(host = $2, true) as works
+from staff_passkey
+where staff_id = $1
+order by passkey_id;
 
 -- name: delete_passkey
 -- Removes one passkey of an account.

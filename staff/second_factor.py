@@ -23,7 +23,7 @@ from staff.account_messages import AccountNotice
 from staff.accounts import lock_account
 from staff.backoff import CODES, delete_tries, take_try
 from staff.grants import require_authority
-from staff.passkeys import ChallengePurpose, Site, delete_passkeys, list_passkeys, take_challenge
+from staff.passkeys import ChallengePurpose, Site, delete_passkeys, host_of, list_passkeys, take_challenge
 from staff.recovery_codes import count_recovery_codes, delete_recovery_codes, make_recovery_codes
 from staff.second_factor_check import Proof, is_fresh, note_proof, tell_owner
 from staff.sessions import Device, Staff, empty_proofs, end_others
@@ -141,7 +141,7 @@ async def remove_passkey(
             {"passkey": passkey_id}, at=now,
         )  # fmt: skip
         await tell_owner(db, settings, session, AccountNotice.PASSKEY_REMOVED, came_from, now)
-        await _without_last(db, session)
+        await _without_last(db, session, settings)
         return True
 
 
@@ -158,7 +158,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
             return False
         await record(db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now)
         await tell_owner(db, settings, session, AccountNotice.APP_REMOVED, came_from, now)
-        await _without_last(db, session)
+        await _without_last(db, session, settings)
         return True
 
 
@@ -230,18 +230,18 @@ async def _set_up(db: Connection, session: Staff, token: str, what: str, came_fr
     return Proof(proof.token, tuple(codes))
 
 
-async def _without_last(db: Connection, session: Staff) -> None:
-    """Delete recovery codes and proofs if the last factor has just been removed; a passkey refused as a copy is none.
+async def _without_last(db: Connection, session: Staff, settings: Settings) -> None:
+    """Delete recovery codes and proofs if the last factor that works has just been removed.
 
     Raises:
         LastFactor: a role of theirs needs one; nothing is removed.
     """
-    usable = [row for row in await list_passkeys(db, session.staff_id) if row["copied_at"] is None]
-    if usable or await has_totp(db, session.staff_id):
+    theirs = await list_passkeys(db, session.staff_id, host=host_of(settings.public_url))
+    if any(row["works"] for row in theirs) or await has_totp(db, session.staff_id):
         return
     if session.needs_second_factor:
         raise LastFactor("Your role needs a second factor, and this is the last one.", remedy="First set up another.")
-    await delete_passkeys(db, session.staff_id)  # those that are refused would still be asked for
+    await delete_passkeys(db, session.staff_id)  # those that no longer work would still be asked for
     await delete_recovery_codes(db, session.staff_id)  # they replace a factor, and there is none any more
     await empty_proofs(db, session.staff_id)
 

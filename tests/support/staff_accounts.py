@@ -22,7 +22,9 @@ EVERYDAY_ROLE: Final = "campaigner"
 """Role that opens every page of the console by a link alone: it needs no second factor."""
 BY: Final = operator("olga")
 KEYS: Final = (SecretStr("a quiet river of nine green otters at dawn"),)
-SETTINGS: Final = Settings().model_copy(update={"secret_key": KEYS, "organisation": "The Union"})
+SETTINGS: Final = Settings().model_copy(
+    update={"secret_key": KEYS, "organisation": "The Union", "public_url": "https://muster.union.test"}
+)
 NETWORK: Final = "192.0.2.0/24"
 
 

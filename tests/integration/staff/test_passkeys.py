@@ -159,12 +159,15 @@ async def test_a_passkey_that_is_kept_on_several_devices_may_count_on_each(db: C
     assert await db.fetchval("select count(*) from alert") == 0
 
 
+@pytest.mark.parametrize("change", ["copied_at = now()", "host = 'former.union.test'"])
 @pytest.mark.parametrize(("role", "is_kept"), [("administrator", True), ("viewer", False)])
-async def test_a_passkey_that_is_refused_is_no_last_factor(db: Connection, role: str, is_kept: bool) -> None:
+async def test_a_passkey_that_no_longer_works_is_no_last_factor(
+    db: Connection, role: str, is_kept: bool, change: str
+) -> None:
     ada = await add_account(db, "ada@union.test", role, now=NOW)
     _, token, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
     _, token = await make_passkey(db, token)
-    await db.execute("update staff_passkey set copied_at = $1", NOW)
+    await db.execute(f"update staff_passkey set {change}")
     session = await who(db, token, now=NOW)
     with pytest.raises(LastFactor) if is_kept else contextlib.nullcontext():
         await remove_app(db, session, settings=SETTINGS, came_from=NETWORK, now=NOW)
