@@ -61,7 +61,12 @@ class WrittenDate:
     @property
     def end(self) -> datetime:
         """The moment that is meant where a day means its last second, also of an hour that clocks repeat."""
-        return self.at.replace(hour=23, minute=59, second=59, fold=1) if self.bare else self.start
+        return self.last_second if self.bare else self.start
+
+    @property
+    def last_second(self) -> datetime:
+        """The moment that is meant where only a day can be, as of a last day: systems export days as midnight."""
+        return self.at if self.timed else self.at.replace(hour=23, minute=59, second=59, fold=1)
 
 
 def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:

@@ -190,7 +190,7 @@ def read_date(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | Non
     Args:
         text: in any notation that member files have: `2026-12-31`, `31/12/2026`, `31 Dec 2026 at 6pm`.
         zone: the time zone of a time that names none.
-        end: a date alone means its last second.
+        end: a date means its last second, also with midnight, as systems export it.
 
     Raises:
         InputError: it is no date.
@@ -200,4 +200,4 @@ def read_date(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | Non
     written = read_written_date(text, zone)
     if written is None:
         raise InputError(f"“{text}” is not a date such as 2026-12-31 or 31/12/2026.")
-    return written.end if end else written.start
+    return written.last_second if end else written.start

@@ -34,6 +34,12 @@ class TypedDate:
         assert written is not None
         return written.end
 
+    def last_second(self, zone: ZoneInfo) -> datetime:
+        """Return the moment, the last second of the day where no time or midnight was typed."""
+        written = read_written_date(self.text, zone)
+        assert written is not None
+        return written.last_second
+
 
 class _Moment(click.ParamType[TypedDate]):
     name = "date"

@@ -118,7 +118,7 @@ def say_the_role(words: str) -> InputError:
 
 def read_end(runtime: Runtime, until: TypedDate | None) -> datetime | None:
     """Return the end of the last day of a grant; None if it has none."""
-    return None if until is None else until.end(ZoneInfo(runtime.settings.time_zone))
+    return None if until is None else until.last_second(ZoneInfo(runtime.settings.time_zone))
 
 
 async def note_few_administrators(db: Connection | Pool, now: datetime) -> str:

@@ -27,6 +27,13 @@ def test_a_day_begins_at_midnight(text: str) -> None:
 def test_a_day_ends_with_its_last_second_but_a_midnight_that_was_typed_is_meant() -> None:
     assert typed("1 July 2026").end(LONDON) == datetime(2026, 7, 1, 22, 59, 59, tzinfo=UTC)
     assert typed("2026-07-01 00:00").end(LONDON) == datetime(2026, 6, 30, 23, tzinfo=UTC)
+    assert typed("2026-07-01 00:00").last_second(LONDON) == datetime(2026, 7, 1, 22, 59, 59, tzinfo=UTC)
+    assert typed("2026-07-01 18:00").last_second(LONDON) == datetime(2026, 7, 1, 17, tzinfo=UTC)
+
+
+def test_a_last_day_on_which_clocks_go_back_at_midnight_is_an_hour_longer() -> None:
+    santiago = ZoneInfo("America/Santiago")
+    assert typed("2027-04-03").last_second(santiago) == datetime(2027, 4, 4, 3, 59, 59, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["2026-07-01 14:30", "2026-07-01T14:30:00", "1/7/2026 2.30pm", "2026-07-01T13:30Z"])
