@@ -12,7 +12,7 @@ from core.addresses import normalise_email
 from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection, Pool, load_queries
-from core.errors import AddressError
+from core.errors import AddressError, Conflict
 from staff.grants import keeping_an_administrator
 
 SQL: Final = load_queries(__file__)
@@ -37,6 +37,23 @@ def staff_mailbox(text: str) -> str:
 def staff_name(text: str) -> str:
     """Return a name as accounts have it: on one line, without control characters, of a bearable length."""
     return " ".join(without_controls(text).split())[:_MAX_NAME_LENGTH].strip()
+
+
+def already_on_the_staff(account: asyncpg.Record, *, remedy: str) -> Conflict:
+    """Return the error for a mailbox that has an account, perhaps of somebody who had it before and has left.
+
+    Args:
+        account: as `find_staff` returns it.
+        remedy: what to do if the account is not disabled.
+    """
+    email = account["email"]
+    if account["disabled_at"] is None:
+        return Conflict(f"{email} is on the staff already.", remedy=remedy)
+    return Conflict(
+        f"{email} is on the staff already, as {account['name']}, and disabled.",
+        remedy=f"If it is the same person, muster user enable {email} gives them back what they had. If not, also: "
+        f"muster user reset {email}, and muster user revoke for each role.",
+    )
 
 
 async def lock_account(db: Connection, staff_id: int) -> None:

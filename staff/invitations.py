@@ -15,7 +15,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
-from staff.accounts import add_staff, find_staff, staff_name
+from staff.accounts import add_staff, already_on_the_staff, find_staff, staff_name
 from staff.grants import give_grant, lock_grants, require_authority
 from staff.roles import find_role, permissions_of
 from staff.sessions import Device, end_session, open_staff_session
@@ -65,10 +65,9 @@ async def invite(
         raise InputError("The grant would have ended already.", remedy="Choose a later end.")
     async with atomic(db):
         await require_authority(db, by, None, unit_id, kind.permissions, now=now)
-        if await find_staff(db, email) is not None:
-            raise Conflict(
-                f"{email} is on the staff already.", remedy=f"Give them a role: muster user grant {email} ROLE"
-            )
+        account = await find_staff(db, email)
+        if account is not None:
+            raise already_on_the_staff(account, remedy=f"Give them a role: muster user grant {email} ROLE")
         await db.execute(SQL["close_expired"], email, now)
         token = new_token()
         invitation_id = await db.fetchval(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import click
 
 from core.access import Actor
@@ -151,9 +152,11 @@ def disable(email: str, actor: Actor) -> None:
 @click.argument("email")
 @actor_option
 def enable(email: str, actor: Actor) -> None:
-    """Give somebody's access back; they need a new link to sign in."""
-    run(_change(email, AuditAction.STAFF_ENABLED, actor))
+    """Give somebody's access back, with the roles and second factors that they had; they need a new link to sign in."""
+    has, _ = run(_change(email, AuditAction.STAFF_ENABLED, actor))
     click.echo(f"{email} is enabled. For a link: muster user link {email}")
+    click.echo(has)
+    click.echo(f"If that mailbox is somebody else's now, take it away: muster user reset {email}, muster user revoke …")
 
 
 @command.command(name="sign-out")
@@ -186,13 +189,16 @@ async def _role_of_first(email: str) -> str | None:
 
     async with open_session() as runtime:
         async with runtime.pool.acquire() as db:
-            if await find_staff(db, email) is not None:
-                raise _on_the_staff(email)
+            account = await find_staff(db, email)
+            if account is not None:
+                raise _on_the_staff(account)
         return None if await count_administrators(runtime.pool, runtime.clock()) else ADMINISTRATOR
 
 
-def _on_the_staff(email: str) -> Conflict:
-    return Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
+def _on_the_staff(account: asyncpg.Record) -> Conflict:
+    from staff.accounts import already_on_the_staff
+
+    return already_on_the_staff(account, remedy=f"For a link: muster user link {account['email']}")
 
 
 def _ask_for_role() -> str:
@@ -228,7 +234,7 @@ async def _add(
             name = name or invited_as or email.partition("@")[0]
             staff = await add_staff(db, email, name, by=by, now=now, phone=number)
             if staff is None:
-                raise _on_the_staff(email)
+                raise _on_the_staff(await find_account(db, email))
             (unit_id, path), ends_at = await find_unit(db, unit), read_end(runtime, until)
             await give_grant(db, staff["staff_id"], role, by=by, now=now, unit_id=unit_id, ends_at=ends_at)
             words = await _make_link(runtime, db, email, minutes, channel, by)
@@ -311,6 +317,17 @@ async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]], str, Zone
         return staff, invited, note, ZoneInfo(runtime.settings.time_zone), now
 
 
+async def _what_they_have(runtime: Runtime, db: Connection, staff_id: int) -> str:
+    """Say which roles and second factors an account has."""
+    from staff.accounts import list_staff
+    from staff.grants import list_grants
+
+    now, zone = runtime.clock(), ZoneInfo(runtime.settings.time_zone)
+    grants = [_grant_in_words(dict(row), now, zone) for row in await list_grants(db, now=now, staff_id=staff_id)]
+    (account,) = [row for row in await list_staff(db) if row["staff_id"] == staff_id]
+    return f"They have again: {'; '.join(grants) or 'no role'} · {_factors_in_words(dict(account))}."
+
+
 async def _change(email: str, what: AuditAction, by: Actor) -> tuple[str, str]:
     """Change a person's access; return in words what ended with it, and a note about administrators."""
     from staff.accounts import disable_staff, enable_staff
@@ -324,7 +341,7 @@ async def _change(email: str, what: AuditAction, by: Actor) -> tuple[str, str]:
         if what is AuditAction.STAFF_ENABLED:
             await enable_staff(db, staff_id)
             await record(db, by, what, f"staff {staff_id}", at=now)
-            return "", ""
+            return await _what_they_have(runtime, db, staff_id), ""
         note = ""
         if what is AuditAction.STAFF_DISABLED:
             before = await count_administrators(db, now)

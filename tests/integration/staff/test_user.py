@@ -48,7 +48,13 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: The access of ada@union.example.com was taken away.")
 
-    assert user("enable", "ada@union.example.com").returncode == 0
+    again = user("add", "ada@union.example.com", "--role", "viewer")
+    assert "is on the staff already, as " in again.stderr
+    assert "disabled" in again.stderr
+    assert "muster user enable ada@union.example.com gives them back" in again.stderr
+    enabled = user("enable", "ada@union.example.com")
+    assert enabled.returncode == 0
+    assert "They have again: administrator of the whole organisation" in enabled.stdout
     assert user("link", "ada@union.example.com").stdout.startswith("https://vote.example.org/console/sign-in/")
     ada, olga = json.loads(user("list", "--json").stdout)
     assert (ada["email"], ada["name"], ada["disabled_at"]) == ("ada@union.example.com", "Ada", None)
