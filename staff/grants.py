@@ -207,6 +207,11 @@ async def count_made_administrators(db: Connection) -> int:
     return count
 
 
+async def list_idle_grants(db: Connection | Pool, *, now: datetime) -> list[asyncpg.Record]:
+    """List the grants in units that nobody is in any more: email, role and unit."""
+    return await db.fetch(SQL["list_idle"], now)
+
+
 async def list_grants(db: Connection | Pool, *, now: datetime, staff_id: int | None = None) -> list[asyncpg.Record]:
     """List the grants that have not ended.
 

@@ -68,6 +68,17 @@ from staff_grant g left join unit u using (unit_id)
 where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1) and ($2::bigint is null or g.staff_id = $2)
 order by g.staff_id, g.grant_id;
 
+-- name: list_idle
+-- Grants in units that nobody is in any more, as after a branch was renamed or put under another region: a file makes new units.
+select s.email, g.role, unit_path(u.lineage) as unit
+from staff_grant g join unit u using (unit_id) join staff s using (staff_id)
+where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1) and s.disabled_at is null
+  and not exists (
+    select from unit below join person p on p.unit_id = below.unit_id
+    where below.lineage && array[g.unit_id] and p.left_at is null
+  )
+order by unit, s.email, g.role;
+
 -- name: list_ended
 -- The last grants of an account that are over, for somebody who has none any more and asks what became of it.
 select

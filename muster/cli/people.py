@@ -37,6 +37,7 @@ from muster.cli.options import (
 from muster.cli.output import print_json
 from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
+from muster.cli.user_grants import note_idle_grants
 from people import exports, people, units
 from people.imports import imports, mapping
 from people.imports.report import ImportReport
@@ -92,7 +93,7 @@ def import_(
     """
     columns = mapping.load_mapping(map_file) if map_file else mapping.ColumnMapping()
     columns = replace(columns, ignore=(*columns.ignore, *ignore))
-    report = run(
+    report, note = run(
         _import(file, columns, header_row, encoding, alike, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
     )
     if problems_file:
@@ -101,6 +102,8 @@ def import_(
         print_json(report.to_json())
     else:
         _show(report, strict=strict, dry_run=dry_run)
+        if note:
+            click.echo(note, err=True)
     refused = strict and bool(report.problems)
     return int(refused or report.rejected == report.rows)
 
@@ -116,18 +119,20 @@ async def _import(
     dry_run: bool,
     actor: Actor,
     quiet: bool,
-) -> ImportReport:
+) -> tuple[ImportReport, str]:
+    """Import a file; return the report, and a note about roles in units that nobody is in any more."""
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             async with runtime.pool.acquire() as db:
                 dates = await date_attributes(db)
-            return await imports.import_people(
+            report = await imports.import_people(
                 runtime.pool, file, reserved=RESERVED, dates=dates, mapping=columns, header_row=header_row,
                 encoding=encoding, alike=alike, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
                 opt_ins=last_opt_ins,
             )  # fmt: skip
+        return report, "" if dry_run else await note_idle_grants(runtime.pool, runtime.clock())
 
 
 @contextmanager

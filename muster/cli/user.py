@@ -31,6 +31,7 @@ from muster.cli.user_grants import (
     find_unit,
     grant,
     note_few_administrators,
+    note_idle_grants,
     read_end,
     revoke,
     role_option,
@@ -300,7 +301,7 @@ async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
 
 
 async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]], str, ZoneInfo, datetime]:
-    """Return the staff, who is invited, a note about administrators, the time zone, and the time."""
+    """Return the staff, who is invited, notes on what is amiss, the time zone, and the time."""
     from staff.accounts import list_staff
     from staff.grants import list_grants
     from staff.invitations import list_invitations
@@ -312,7 +313,8 @@ async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]], str, Zone
             kept = {key: row[key] for key in ("role", "unit", "starts_at", "ends_at", "given_by")}
             grants.setdefault(row["staff_id"], []).append(kept)
         staff = [{**dict(row), "grants": grants.get(row["staff_id"], [])} for row in await list_staff(runtime.pool)]
-        note = await note_few_administrators(runtime.pool, now) if staff else ""
+        asking = (note_few_administrators, note_idle_grants) if staff else ()
+        note = "\n".join(filter(None, [await ask(runtime.pool, now) for ask in asking]))
         invited = [dict(row) for row in await list_invitations(runtime.pool)]
         return staff, invited, note, ZoneInfo(runtime.settings.time_zone), now
 

@@ -26,6 +26,8 @@ from staff.roles import ADMINISTRATOR, ROLES, role_name
 TRYING_OUT: Final = STAFF
 """Mailbox of the account that `muster run` makes for trying Muster out; it does not count as an administrator."""
 _ROLE_NAMES: Final = ", ".join(ROLES)
+_MAX_SHOWN: Final = 10
+"""Grants that a note names."""
 
 unit_option = click.option(
     "--unit", metavar="NAME", help="Where, with everything below it; default: the whole organisation."
@@ -132,6 +134,20 @@ async def note_few_administrators(db: Connection | Pool, now: datetime) -> str:
     return (
         f"Note: {there} of the whole organisation. Make it two, so that one can help the other who loses a phone:"
         " muster user grant EMAIL administrator"
+    )
+
+
+async def note_idle_grants(db: Connection | Pool, now: datetime) -> str:
+    """Return a note for standard error if somebody has a role in a unit that nobody is in; else nothing."""
+    from staff.grants import list_idle_grants
+
+    idle = [f"{row['email']}, {row['role']} of {row['unit']}" for row in await list_idle_grants(db, now=now)]
+    if not idle:
+        return ""
+    more = f"; and {plural(len(idle) - _MAX_SHOWN, 'more')}" if len(idle) > _MAX_SHOWN else ""
+    return (
+        f"Note: nobody is in these units, so these roles show no people: {'; '.join(idle[:_MAX_SHOWN])}{more}. "
+        "If a branch has a new name or another region, give the roles there: muster user grant, and muster user revoke."
     )
 
 

@@ -19,6 +19,7 @@ from staff.invitations import accept_invitation, find_invitation, invite
 from staff.sessions import Device, admit_session
 from staff.sign_in import link_works, make_sign_in_link
 from tests.integration.staff.conftest import Muster
+from tests.support.command import muster
 from tests.support.electorate import add_unit
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from tests.support.staff_accounts import BY, add_account, set_up_app, sign_in
@@ -32,6 +33,24 @@ async def send(settings: Settings, sandbox: Sandbox) -> None:
     keys = (SecretStr("a quiet river of nine green otters at dawn"),)
     async with open_runtime(with_sandbox(settings, sandbox, secret_key=keys), pool_size=5) as runtime:
         await deliver(runtime)
+
+
+async def test_a_branch_with_a_new_name_leaves_no_role_behind_unseen(
+    user: Muster, db: Connection, settings: Settings, tmp_path: Path
+) -> None:
+    members = tmp_path / "members.csv"
+    members.write_text("Member ID,Region,Branch\n1,North,Leeds\n2,North,York\n")
+    assert muster(settings, "people", "import", str(members)).returncode == 0
+    user("add", "olga@union.example")
+    assert user("add", "ada@union.example", "--role", "rep", "--unit", "Leeds").returncode == 0
+    assert "nobody is in" not in user("list").stderr
+
+    members.write_text("Member ID,Region,Branch\n1,South,Leeds\n2,North,York\n")
+    note = "nobody is in these units, so these roles show no people: ada@union.example, rep of North / Leeds."
+    for done in (muster(settings, "people", "import", str(members)), user("list")):
+        assert done.returncode == 0
+        assert note in done.stderr
+    assert await db.fetchval("select count(*) from unit where name = 'Leeds'") == 2
 
 
 async def test_roles_are_given_listed_and_taken_back(user: Muster, db: Connection) -> None:
