@@ -23,14 +23,6 @@ _BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkey
 )
 
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
-def has_controls(text: str) -> bool:
-    """Tell whether a text holds a control character, be it a line end; no name or path has one."""
-    return _CONTROL.search(text) is not None
-
-
 def without_controls(text: str) -> str:
     """Take out escape sequences and bidirectional controls; any other control character is replaced by U+FFFD.
 

@@ -19,7 +19,7 @@ import console
 import webhooks
 from core.db.migrate import missing
 from core.errors import Conflict, DatabaseAway, InputError, MusterError, NotFound, Unavailable
-from core.http.web import RUNTIME, problem, refuse_compressed, refuse_control_characters
+from core.http.web import RUNTIME, problem, refuse_compressed, refuse_nul
 from core.log_limit import LOG_LIMIT, LogLimit
 from core.outages import POSTGRES
 from core.plurals import plural
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(runtime: Runtime) -> web.Application:
     """Make the whole web application on one runtime."""
-    middlewares = [_measure, _explain, refuse_control_characters, refuse_compressed]
+    middlewares = [_measure, _explain, refuse_nul, refuse_compressed]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_REQUEST_SIZE)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()

@@ -12,7 +12,6 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from core.control_characters import has_controls
 from core.runtime import Runtime
 
 RUNTIME: Final = web.AppKey("runtime", Runtime)
@@ -47,9 +46,9 @@ async def refuse_compressed(request: web.Request, handler: Handler) -> web.Strea
 
 
 @web.middleware
-async def refuse_control_characters(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 404 for a path with a control character: nothing has such a name, and PostgreSQL takes no NUL."""
-    if has_controls(request.path):
+async def refuse_nul(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer 404 for a path with a NUL, which PostgreSQL takes in no text; a line end may be glued to a link."""
+    if "\0" in request.path:
         raise web.HTTPNotFound
     return await handler(request)
 

@@ -83,10 +83,10 @@ async def test_the_application_reports_alive_and_ready(client: Client) -> None:
         "/api/turnout/a%00b",
         "/webhooks/email/%00",
         "/AbCd%00",
-        "/p/%0a",
+        "/p/%00",
     ],
 )
-async def test_nothing_has_a_control_character_in_its_path(client: Client, path: str) -> None:
+async def test_nothing_has_a_nul_in_its_path(client: Client, path: str) -> None:
     with capture_logs() as logs:
         for method in ("GET", "POST"):
             async with client.request(method, URL(path, encoded=True)) as answer:
@@ -118,15 +118,15 @@ async def test_the_application_is_not_ready_without_redis(runtime: Runtime) -> N
     await lonely.redis.aclose()
 
 
-async def test_the_application_is_not_ready_while_migrations_are_missing(client: Client, db: Connection) -> None:
-    await db.execute("delete from schema_migrations where version = (select max(version) from schema_migrations)")
+async def test_the_application_is_not_ready_while_migrations_are_missing(client: Client, owner: Connection) -> None:
+    await owner.execute("delete from schema_migrations where version = (select max(version) from schema_migrations)")
     async with client.get("/readyz") as answer:
         assert answer.status == 503
         assert (await answer.json())["database"] == "lacks 1 migration; run: muster migrate"
 
 
-async def test_the_application_is_not_ready_on_an_unreleased_schema(client: Client, db: Connection) -> None:
-    await db.execute("insert into schema_migrations values ('20261122000001')")
+async def test_the_application_is_not_ready_on_an_unreleased_schema(client: Client, owner: Connection) -> None:
+    await owner.execute("insert into schema_migrations values ('20261122000001')")
     async with client.get("/readyz") as answer:
         assert answer.status == 503
         assert "A version before 0.1.0 made this database" in (await answer.json())["database"]
