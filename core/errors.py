@@ -84,7 +84,7 @@ class AddressError(InputError):
 
 
 class NotFound(MusterError):  # noqa: N818  # reads as what it is
-    """Nothing has that name."""
+    """A name or number leads to nothing."""
 
 
 class Conflict(MusterError):  # noqa: N818

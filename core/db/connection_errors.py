@@ -108,7 +108,9 @@ def _check_address(url: str, setting: str) -> None:
         SettingsError: a password has characters that are not percent-encoded, or a file that it names is missing.
     """
     parts = urlsplit(url)
-    if "@" in parts.path + parts.query + parts.fragment or parts.fragment:
+    # in a parameter an @ is in order: ?user=ada@union, ?password=p@ss
+    odd = [piece for piece in parts.query.split("&") if "@" in piece and "=" not in piece]
+    if "@" in parts.path or parts.fragment or odd:
         raise SettingsError(
             f"{setting} is not a PostgreSQL address: it looks as if its password had a /, ? or # in it.",
             remedy="Write them percent-encoded: / as %2F, ? as %3F, # as %23, and @ as %40, % as %25.",

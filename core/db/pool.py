@@ -34,7 +34,7 @@ _SESSION: Final = {
     "random_page_cost": "1.1",
 }
 """Session settings, which apply whatever the server's own defaults are."""
-_STAFF_SESSION = {
+_STAFF_SESSION: Final = {
     **_SESSION,
     # Any login may `alter role` itself. What is asked for on connecting counts for more than what a role was given.
     "search_path": "public",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from core.written_dates import read_written_date
+from core.written_dates import WrittenDate, read_written_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,20 @@ class TypedDate:
 
     def start(self, zone: ZoneInfo) -> datetime:
         """Return the moment, the first of the day where no time was typed."""
-        written = read_written_date(self.text, zone)
-        assert written is not None
-        return written.start
+        return self._written(zone).start
 
     def end(self, zone: ZoneInfo) -> datetime:
         """Return the moment, the last second of the day where no time was typed."""
-        written = read_written_date(self.text, zone)
-        assert written is not None
-        return written.end
+        return self._written(zone).end
 
     def last_second(self, zone: ZoneInfo) -> datetime:
         """Return the moment, the last second of the day where no time or midnight was typed."""
+        return self._written(zone).last_second
+
+    def _written(self, zone: ZoneInfo) -> WrittenDate:
         written = read_written_date(self.text, zone)
         assert written is not None
-        return written.last_second
+        return written
 
 
 class _Moment(click.ParamType[TypedDate]):

@@ -72,6 +72,11 @@ async def test_a_password_that_is_not_encoded_is_shown_nowhere(written: str) -> 
         assert part not in error.message.replace("password", "") + (error.remedy or "").replace("password", "")
 
 
+async def test_an_at_sign_in_a_parameter_is_in_order(server: BarePostgres) -> None:
+    url = f"postgresql://127.0.0.1:{server.port}/postgres?user=ada@union&password=p@ss"
+    assert "refused the user name or password" in (await refusal(url)).message
+
+
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 async def test_a_database_without_unicode_is_refused(server: BarePostgres, encoding: str) -> None:
     admin = await asyncpg.connect(server.admin_url("postgres"))
