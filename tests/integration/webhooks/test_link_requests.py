@@ -7,9 +7,7 @@ import base64
 import hashlib
 import re
 import string
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -39,27 +37,6 @@ from tests.support.inbound_rows import (
 from webhooks.members import recipient
 
 Client = TestClient[web.Request, web.Application]
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
-
-
-@pytest.fixture
-async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
-    return replace(runtime, clock=clock)
-
-
-@pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
-    return await make_campaign(here, db, now=clock())
-
-
-@pytest.fixture
-async def client(here: Runtime) -> AsyncIterator[Client]:
-    async with serve(here) as client:
-        yield client
 
 
 @pytest.mark.parametrize("agent", [BROWSER, "", HEADLESS, IMESSAGE])

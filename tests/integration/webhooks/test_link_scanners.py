@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime
-
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from core.db import Connection
-from core.runtime import Runtime
 from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import (
     BROWSER,
@@ -23,34 +18,11 @@ from tests.support.inbound_rows import (
     Forms,
     everything,
     look,
-    make_campaign,
     press,
     read,
-    serve,
 )
 
 Client = TestClient[web.Request, web.Application]
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
-
-
-@pytest.fixture
-async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
-    return replace(runtime, clock=clock)
-
-
-@pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
-    return await make_campaign(here, db, now=clock())
-
-
-@pytest.fixture
-async def client(here: Runtime) -> AsyncIterator[Client]:
-    async with serve(here) as client:
-        yield client
 
 
 async def scan(client: Client, clock: FixedClock, asked: object, agent: str, *steps: str) -> None:

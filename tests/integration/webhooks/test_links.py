@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
@@ -22,32 +20,10 @@ from tests.support.inbound_rows import (
     make_campaign,
     press,
     read,
-    serve,
 )
 from tests.support.rows import row_of
 
 Client = TestClient[web.Request, web.Application]
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
-
-
-@pytest.fixture
-async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
-    return replace(runtime, clock=clock)
-
-
-@pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
-    return await make_campaign(here, db, now=clock())
-
-
-@pytest.fixture
-async def client(here: Runtime) -> AsyncIterator[Client]:
-    async with serve(here) as client:
-        yield client
 
 
 # ---- people
