@@ -86,22 +86,15 @@ begin
 end $logins$;
 
 -- name: ownership
--- Hands the tables, functions and types of an installation that had another owner to `muster_owner`. Logins that worked with
--- them until now, the former owner and the roles that were granted to write, go on with the rights of `muster_worker`:
--- no policy names them, and running processes use them until they are restarted.
+-- Hands tables, functions and types that belong to somebody else to `muster_owner`, as after a backup was restored without
+-- the names of owners.
 do $ownership$
 declare
   statements text[];
-  formers text[];
-  former pg_roles;
   statement text;
   joins boolean;
-  newer constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
-  select
-    array_agg(format('alter %s %s owner to muster_owner', kind, name)),
-    array_agg(distinct owner) filter (where not (select rolsuper from pg_roles where rolname = owner))
-  into statements, formers
+  select array_agg(format('alter %s %s owner to muster_owner', kind, name)) into statements
   from (
     select 'table', c.oid::regclass::text, pg_get_userbyid(c.relowner)
     from pg_class c
@@ -127,25 +120,6 @@ begin
       )
   ) as thing (kind, name, owner)
   where owner <> 'muster_owner';
-  for former in
-    select r.*
-    from pg_roles r
-    where not r.rolsuper
-      and not pg_has_role(r.oid, 'muster_worker', 'usage')
-      and (
-        r.rolname = any (formers)
-        or r.rolcanlogin and exists (
-          select from pg_class c cross join aclexplode(c.relacl) as granted
-          where c.oid = to_regclass('public.person') and granted.privilege_type = 'INSERT' and granted.grantee <> 0
-            and granted.grantee not in ('muster_owner'::regrole, 'muster_worker'::regrole)
-            and pg_has_role(r.oid, granted.grantee, 'usage')
-        )
-      )
-  loop
-    -- policies look at the rights that a role has itself, not at those of roles that it could become
-    if not newer and not former.rolinherit then execute format('alter role %I inherit', former.rolname); end if;
-    execute format('grant muster_worker to %I', former.rolname) || case when newer then ' with inherit true' else '' end;
-  end loop;
   if statements is null then
     return;
   end if;

@@ -61,17 +61,6 @@ where (s.setdatabase = 0 or d.datname = current_database())
 union all
 select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all
-select r.rolname || ' has worked with the tables and would see no row any more: it does not have the rights of muster_worker.'
-from pg_roles r
-where r.rolcanlogin and not r.rolsuper
-  and pg_has_role(r.oid, (select oid from wanted where name = 'muster_worker'), 'usage') is not true
-  and exists (
-    select from pg_class c cross join aclexplode(c.relacl) as granted
-    where c.oid = to_regclass('public.person') and granted.privilege_type = 'INSERT' and granted.grantee <> 0
-      and not exists (select from wanted where oid = granted.grantee)
-      and pg_has_role(r.oid, granted.grantee, 'usage')
-  )
-union all
 select name || ' may make tables in this database.' from wanted
 where name <> 'muster_owner' and oid is not null and has_schema_privilege(oid, 'public', 'create')
 union all
