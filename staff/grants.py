@@ -201,12 +201,6 @@ async def count_administrators(db: Connection | Pool, now: datetime) -> int:
     return count
 
 
-async def count_made_administrators(db: Connection) -> int:
-    """Count the accounts from before there were roles, which Muster itself made administrators."""
-    count: int = await db.fetchval(SQL["count_given_by_muster"], ADMINISTRATOR)
-    return count
-
-
 async def list_idle_grants(db: Connection | Pool, *, now: datetime) -> list[asyncpg.Record]:
     """List the grants in units that nobody is in any more: email, role and unit."""
     return await db.fetch(SQL["list_idle"], now)

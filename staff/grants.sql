@@ -53,10 +53,6 @@ from staff_grant g join staff s using (staff_id)
 where g.role = $1 and g.unit_id is null and g.revoked_at is null and g.ends_at is null and g.starts_at <= $2
   and s.disabled_at is null and s.email <> 'staff@localhost';
 
--- name: count_given_by_muster
--- Administrators that Muster itself has made, from accounts that existed before there were roles.
-select count(distinct staff_id) from staff_grant where role = $1 and given_by = 'muster' and unit_id is null and revoked_at is null;
-
 -- name: covers
 -- Whether a unit is one of several, or below one.
 select lineage && $2::bigint[] from unit where unit_id = $1;

@@ -13,19 +13,20 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from core.db import connect
+from core.db import migrate as migrations
 from core.db.logins import Login, address_as
 from core.db.migrate import FOLDERS, migrate, migration_files, pending
 from core.errors import Conflict, SettingsError
 from core.settings import ROOT
 from muster.embedded.postgres import Postgres, find_binaries, start_postgres
 from muster.embedded.valkey import Valkey
-from tests.support.former_schema import migrate_as_before
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 
@@ -125,20 +126,22 @@ async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_
 
 async def test_a_migration_that_waits_for_a_table_lets_others_through(empty: str, tmp_path: Path) -> None:
     """Whatever asks for the table after a migration waits behind it, and so would members' pages."""
-    await migrate_as_before(empty, tmp_path)
+    await migrate(empty)
+    later = tmp_path / "20991231000000_nicknames.sql"
+    later.write_text("-- migrate:up\nalter table person add column nickname text;\n-- migrate:down\n", encoding="utf-8")
     reader, other = await asyncpg.connect(empty), await asyncpg.connect(empty)
     waits = "select count(*) from pg_locks where relation = 'person'::regclass and mode = 'AccessExclusiveLock'"
     async with asyncio.timeout(60):
-        async with reader.transaction():
-            await reader.fetch("select from person")
-            migrating = asyncio.create_task(migrate(empty))
-            while not await other.fetchval(f"{waits} and not granted"):  # noqa: ASYNC110  # another process waits
-                await asyncio.sleep(0.01)
-            assert await other.fetchval("select count(*) from person") == 0
-            assert not migrating.done()
-        names = [path.name for path in migration_files() if path.name >= "2026113"]
-        assert await migrating == names
-    assert await pending(empty) == []
+        with patch.object(migrations, "FOLDERS", (*FOLDERS, tmp_path)):
+            async with reader.transaction():
+                await reader.fetch("select from person")
+                migrating = asyncio.create_task(migrate(empty))
+                while not await other.fetchval(f"{waits} and not granted"):  # noqa: ASYNC110  # another process waits
+                    await asyncio.sleep(0.01)
+                assert await other.fetchval("select count(*) from person") == 0
+                assert not migrating.done()
+            assert await migrating == [later.name]
+            assert await pending(empty) == []
     await reader.close()
     await other.close()
 
@@ -190,7 +193,7 @@ def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Va
 
 MADE_BEFORE_RELEASE = """
 create table schema_migrations (version varchar primary key);
-insert into schema_migrations values ('20261122000001'), ('20261122000002'), ('20261129000110');
+insert into schema_migrations values ('20261129100000'), ('20261129100700'), ('20261130050100');
 create table person (person_id bigint primary key, external_id text, first_name text);
 insert into person values (1, '100001', 'Ada');
 """
@@ -211,9 +214,10 @@ async def test_a_database_from_before_the_first_release_is_refused_untouched(
     assert dump(empty) == before
 
 
-async def test_one_old_migration_is_enough_to_refuse(empty: str) -> None:
+@pytest.mark.parametrize("version", ["20261122000001", "20261130050100"], ids=["the first", "the last"])
+async def test_one_old_migration_is_enough_to_refuse(empty: str, version: str) -> None:
     await migrate(empty)
-    await execute(empty, "insert into schema_migrations values ('20261129000110')")
+    await execute(empty, f"insert into schema_migrations values ('{version}')")
     for look in (pending, migrate):
         with pytest.raises(Conflict, match=r"before 0\.1\.0"):
             await look(empty)

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from core.clock import system_clock
 from core.db import Connection
 from core.runtime import open_runtime
-from core.settings import ROOT, Settings
+from core.settings import Settings
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.grants import count_made_administrators, grants_of
+from staff.grants import grants_of
 from staff.invitations import accept_invitation, find_invitation, invite
 from staff.sessions import Device, admit_session
 from staff.sign_in import link_works, make_sign_in_link
@@ -24,8 +24,6 @@ from tests.support.electorate import add_unit
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from tests.support.staff_accounts import BY, add_account, set_up_app, sign_in
 from tests.support.traces import found_in
-
-MIGRATION = "staff/migrations/20261130000100_accounts.sql"
 
 
 async def send(settings: Settings, sandbox: Sandbox) -> None:
@@ -115,19 +113,6 @@ async def test_a_file_of_grants_is_all_or_nothing(user: Muster, db: Connection, 
     assert user("grant", "--file", str(path)).stdout == "".join([*lines, "2 grants given.\n"])
     assert user("grant", "--file", str(path)).stdout == "0 grants given. 2 rows were given before.\n"
     assert user("grant", "ada@union.example", "--file", str(path)).returncode == 2
-
-
-async def test_accounts_of_before_become_administrators(db: Connection) -> None:
-    ada = await add_account(db, "ada@union.example", now=system_clock())
-    [statement] = re.findall(r"insert into staff_grant[^;]*;", (ROOT / MIGRATION).read_text(encoding="utf-8"))
-    eve = await add_account(db, "eve@union.example", now=system_clock())
-    await db.execute("update staff set disabled_at = now() where staff_id = $1", eve)
-    await db.execute(statement)
-    assert await db.fetchval("select count(*) from staff_grant where staff_id = $1", eve) == 0, "who has left stays out"
-    assert await count_made_administrators(db) == 1
-    assert [(grant.role, grant.unit_id) for grant in await grants_of(db, ada, system_clock())] == [
-        ("administrator", None)
-    ]
 
 
 async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection, settings: Settings) -> None:

@@ -84,7 +84,9 @@ def statements() -> Iterator[tuple[str, str, str]]:
     for package, text in migrations():
         for name, body in _FUNCTION.findall(text):
             yield package, name, body
-        for name, body in re.findall(r"^create view (\w+) as(.*?);", text, re.DOTALL | re.MULTILINE):
+        for name, body in re.findall(
+            r"^create view (\w+) (?:with \([\w =]+\) )?as(.*?);", text, re.DOTALL | re.MULTILINE
+        ):
             yield package, name, body
 
 

@@ -1,5 +1,18 @@
 -- migrate:up
 
+-- Accounts of those who work with Muster. What each may do, their grants say.
+create table staff (
+  staff_id          bigint generated always as identity primary key,
+  email             text        not null unique,
+  name              text        not null,
+  phone             text,                 -- for sign-in links by text; E.164
+  phone_verified_at timestamptz,          -- a link by text that was used shows that whoever holds the account holds the phone
+  passkey_handle    uuid,                 -- names the account to passkeys, and tells nothing about it
+  created_at        timestamptz not null default now(),
+  signed_in_at      timestamptz,          -- last, in whatever way, so that accounts of those who left long ago stand out
+  disabled_at       timestamptz
+);
+
 -- A grant is given, and may be revoked, once: the rows are the history of who was let to do what.
 create table staff_grant (
   grant_id   bigint      generated always as identity primary key,
@@ -30,28 +43,37 @@ end $$;
 create trigger staff_grant_revoked before update on staff_grant for each row execute function only_revoked();
 create trigger staff_grant_stays before delete on staff_grant for each statement execute function refuse_change();
 
--- Until now every account could do everything. One that is disabled stays without a role.
-insert into staff_grant (staff_id, role, starts_at, given_by, given_at)
-select staff_id, 'administrator', now(), 'muster', now() from staff where disabled_at is null;
+-- A sign-in link works once, briefly. Only digests are stored: of the token, and of its pieces, by which it is recognised where
+-- somebody sends it back.
+create table sign_in (
+  digest     bytea       primary key,
+  pieces     bytea[]     not null,
+  staff_id   bigint      not null references staff,
+  phone      text,                               -- to which it went, where it went by text
+  is_proof   boolean     not null default false, -- counts as a second factor: `muster run` prints it to whoever tries Muster out on
+                                                 -- their own machine
+  expires_at timestamptz not null,
+  used_at    timestamptz
+);
+create index sign_in_unused on sign_in (expires_at) where used_at is null; -- asked for whatever comes in that may hold a token
 
--- What a session shows under "signed in on", and when its holder last proved a second factor with it.
-alter table staff_session
-  add column browser          text not null default '', -- `Firefox on Windows`, nothing more of what browsers say
-  add column came_from        text not null default '', -- the network, not the address
-  add column second_factor_at timestamptz;
-
--- A link that `muster run` prints to whoever tries Muster out on their own machine.
-alter table sign_in add column is_proof boolean not null default false; -- counts as a second factor
-
--- When somebody signed in last, in whatever way, so that accounts of those who left long ago stand out.
-alter table staff add column signed_in_at timestamptz;
-update staff s set signed_in_at = (select max(used_at) from sign_in l where l.staff_id = s.staff_id);
-
--- A link by text that was used shows that whoever holds the account holds the phone.
-alter table sign_in add column phone text; -- to which the link went, where it went by text
-alter table staff add column phone_verified_at timestamptz;
-
-alter table staff add column passkey_handle uuid; -- names the account to passkeys, and tells nothing about it
+-- A session's token changes every hour. All the tokens that followed from one sign-in are a family: it began once, ends
+-- together, and of each token there is one successor.
+create table staff_session (
+  digest           bytea       primary key,
+  staff_id         bigint      not null references staff,
+  family           uuid        not null default gen_random_uuid(),
+  browser          text        not null default '', -- `Firefox on Windows`, nothing more of what browsers say
+  came_from        text        not null default '', -- the network, not the address
+  began_at         timestamptz not null default now(),
+  created_at       timestamptz not null default now(),
+  seen_at          timestamptz not null default now(),
+  second_factor_at timestamptz,                     -- when its holder last proved a second factor with it
+  expires_at       timestamptz not null,
+  retired_at       timestamptz
+);
+create index staff_session_family on staff_session (family);
+create index staff_session_staff on staff_session (staff_id);
 
 -- An invitation becomes an account with a grant when it is accepted; only digests of its link are stored.
 create table staff_invitation (
@@ -104,6 +126,7 @@ create table staff_passkey (
   public_key    bytea       not null,
   sign_count    bigint      not null,
   name          text        not null, -- `Firefox on Windows`: where it was made
+  host          text,                 -- that it was made for: browsers use it nowhere else; null: the present one
   made_at       timestamptz not null,
   used_at       timestamptz,
   copied_at     timestamptz -- when its count went back, as that of a copy does: from then on it is refused

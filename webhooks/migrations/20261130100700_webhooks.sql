@@ -2,7 +2,7 @@
 
 -- The inbound log: everything that members and providers send, stored as it came before it is processed.
 create table inbound_log (
-  inbound_id     bigint generated always as identity primary key,
+  inbound_id   bigint generated always as identity primary key,
   source       text        not null, -- twilio_status, twilio_inbound …
   dedupe_key   text        not null,
   subject      text        not null, -- what it is about: of one subject, one at a time and in order
@@ -43,8 +43,8 @@ create table inbound_malformed (
 create index inbound_malformed_expiry on inbound_malformed (expires_at);
 
 -- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
--- date is good for ever, and an old "1" or "STOP" of a member's must not count as an answer to another question. Nothing can be read from
--- a digest.
+-- date is good for ever, and an old "1" or "STOP" of a member's must not count as an answer to another question. Nothing can be read
+-- from a digest.
 create table inbound_digest (
   digest   bytea       primary key, -- of the source and what it was known by
   noted_at timestamptz not null
@@ -101,18 +101,18 @@ $$;
 
 -- Views of members' pages. An answer must come from one, once; a view changes nothing else.
 create table page_view (
-  page_view_id    bigint generated always as identity primary key,
-  message_id  bigint      not null,
-  action      text        not null,
-  stage       smallint    not null default 1, -- 2: the second, plain question
-  nonce       bytea       not null unique,    -- digest
-  agent       text        not null,           -- a class: browser, scanner, preview, tool, none
-  signals     text[]      not null default '{}',
-  at          timestamptz not null default now(),
-  answered_at timestamptz,
-  answer      text,
-  earlier     text,                          -- at stage 2: what had been pressed before
-  kept        boolean     not null default false -- after its time, because it says that the message was opened: one a message
+  page_view_id bigint generated always as identity primary key,
+  message_id   bigint      not null,
+  action       text        not null,
+  stage        smallint    not null default 1, -- 2: the second, plain question
+  nonce        bytea       not null unique,    -- digest
+  agent        text        not null,           -- a class: browser, scanner, preview, tool, none
+  signals      text[]      not null default '{}',
+  at           timestamptz not null default now(),
+  answered_at  timestamptz,
+  answer       text,
+  earlier      text,                          -- at stage 2: what had been pressed before
+  kept         boolean     not null default false -- after its time, because it says that the message was opened: one a message
 );
 create index page_view_message on page_view (message_id, at);
 create index page_view_age on page_view (at) where not kept;
@@ -158,8 +158,8 @@ $$;
 create function link_recipient(link_digest bytea, opened_by text[], now timestamptz, lifetime interval)
 returns table (
   message_id bigint, person_id bigint, channel text, address text, sent_at timestamptz, first_name text, language text,
-  time_zone text, appointment_at text, place text, subject jsonb, status text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
-  reached_otherwise boolean
+  time_zone text, appointment_at text, place text, subject jsonb, status text, said_here boolean, stopped boolean,
+  stopped_by_link boolean, stopped_everywhere boolean, reached_otherwise boolean
 )
 language sql stable parallel safe as $$
   select
