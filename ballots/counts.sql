@@ -33,7 +33,8 @@ left join unit u using (unit_id)
 order by u.unit_id is null, path, u.unit_id;
 
 -- name: find_ledger_differences
--- Recounts electors and statuses from the ledger of claims, and returns where the running sums differ.
+-- Recounts electors and statuses from the ledger of claims, and returns where the running sums differ. Each elector is
+-- looked up by the whole key (`limit 1`), also while statistics do not know the ballot.
 with ranking as (
   select * from unnest($2::text[], $3::text[], $4::int[]) as r (kind, source, strength)
 ), present as (
@@ -47,7 +48,11 @@ with ranking as (
   from elector where ballot_id = $1 group by 1
   union all
   select coalesce(e.unit_id, 0), s.kind, count(*)
-  from present s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
+  from present s
+  cross join lateral (
+    select e.unit_id from elector e where e.ballot_id = $1 and e.person_id = s.person_id limit 1
+  ) as e
+  group by 1, 2
 ), summed as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
   from count_change
@@ -82,7 +87,9 @@ with usable as (
   from ballot b
   join step st on st.goal_id = b.goal_id
   join message m on m.step_id = st.step_id
-  join elector e on e.ballot_id = b.ballot_id and e.person_id = m.person_id
+  cross join lateral (
+    select e.unit_id from elector e where e.ballot_id = b.ballot_id and e.person_id = m.person_id limit 1
+  ) as e
   where b.ballot_id = $1 and is_received(m.state)
   group by 1
 ), counted as (

@@ -5,10 +5,13 @@ from ballot where ballot_id = $1;
 
 -- name: count_recent_confirmations
 -- Confirmations since a moment, by the elector's unit: members whose voted status comes from a claim made after it.
+-- Each elector is looked up by the whole key (`limit 1`), also while statistics do not know the ballot.
 select e.unit_id, count(*) as n
 from claim_status s
 join claim c using (claim_id)
-join elector e on e.ballot_id = s.ballot_id and e.person_id = s.person_id
+cross join lateral (
+  select e.unit_id from elector e where e.ballot_id = s.ballot_id and e.person_id = s.person_id limit 1
+) as e
 where s.ballot_id = $1 and s.kind = 'voted' and c.at > $2
 group by e.unit_id;
 

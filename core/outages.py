@@ -46,11 +46,13 @@ class _Outage:
 
     Attributes:
         began: on the monotonic clock.
+        error: words of the first error.
         errors: how often it was reported.
         logged: whether it has been logged.
     """
 
     began: float
+    error: str
     errors: int = 1
     logged: bool = False
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -87,13 +89,16 @@ class Outages:
             return
         if self._closed:
             return
-        outage = self._open[server] = _Outage(time.monotonic())
+        outage = self._open[server] = _Outage(time.monotonic(), error_in_words(error))
         is_echo = outage.began < self._back_at.get(server, -ECHO_TIME) + ECHO_TIME
         if not is_echo:
-            _log_away(server, outage, error)
-        outage.watch = asyncio.create_task(
-            self._watch(server, outage, error, at_once=is_echo), name=f"is {server} back"
-        )
+            _log_away(server, outage)
+        outage.watch = asyncio.create_task(self._watch(server, outage, at_once=is_echo), name=f"is {server} back")
+
+    def away_for(self, server: str) -> tuple[float, str] | None:
+        """Return for how many seconds a server has been away, and its first error; None if it is not away."""
+        outage = self._open.get(server)
+        return (time.monotonic() - outage.began, outage.error) if outage is not None else None
 
     def note_error(self, error: Exception) -> None:
         """Note an error of a statement that is tried again: an outage, a temporary error of the server, or a bug.
@@ -121,7 +126,7 @@ class Outages:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
 
-    async def _watch(self, server: str, outage: _Outage, error: BaseException | str, *, at_once: bool) -> None:
+    async def _watch(self, server: str, outage: _Outage, *, at_once: bool) -> None:
         remind_at = outage.began + self._remind
         asking: asyncio.Task[None] | None = None
         try:
@@ -137,7 +142,7 @@ class Outages:
                     if answered.exception() is None:
                         break
                 if not outage.logged:
-                    _log_away(server, outage, error)
+                    _log_away(server, outage)
                 elif time.monotonic() >= remind_at:
                     remind_at += self._remind
                     log.warning("a server is still away", server=server, seconds=_since(outage), errors=outage.errors)
@@ -156,9 +161,9 @@ class Outages:
                 await probe()
 
 
-def _log_away(server: str, outage: _Outage, error: BaseException | str) -> None:
+def _log_away(server: str, outage: _Outage) -> None:
     outage.logged = True
-    log.warning("a server is away", server=server, error=error_in_words(error), meanwhile=_MEANWHILE.get(server, ""))
+    log.warning("a server is away", server=server, error=outage.error, meanwhile=_MEANWHILE.get(server, ""))
 
 
 def _since(outage: _Outage) -> int:

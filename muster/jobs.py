@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -19,8 +19,10 @@ from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
 from campaigns.retention import archive_due, delete_unreachable_places, last_close, retention_lock
+from core.alerts import raise_alert, resolve_quiet_alert
 from core.audit import seal
 from core.http.outbound_http import OutboundHttp
+from core.outages import REDIS
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
 from messaging.outbox.claim import due_transactional
@@ -46,6 +48,10 @@ BACKFILL_EVERY: Final = 60.0
 """Seconds between two checks of whether to look for texts whose webhooks did not reach us."""
 SEAL_EVERY: Final = 60.0
 """Seconds between two seals of the audit."""
+REDIS_ALERT_EVERY: Final = 10.0
+"""Seconds between two checks of whether this worker has been without Redis for that long."""
+REDIS_ALERT_KEPT: Final = timedelta(minutes=1)
+"""Time without another such check, of whichever worker, after which the alert closes."""
 EXPORT_EVERY: Final = 20.0
 """Seconds between two checks for exports that are due."""
 TIDY_AFTER: Final = 300.0
@@ -88,6 +94,7 @@ class Jobs:
         self._add("unanswered staff replies", self._reopen_unanswered, every=COUNT_EVERY)
         self._add("exports", partial(export_due, runtime, outbound_http), every=EXPORT_EVERY)
         self._add("backfill", partial(backfill, runtime), every=BACKFILL_EVERY)
+        self._add("alert about Redis", self._tell_about_redis, every=REDIS_ALERT_EVERY)
         self._add("audit seal", self._seal, every=SEAL_EVERY)
         self.tidying = self._add("tidying", self._tidy, every=TIDY_AFTER)
         self.tidying.next_at = time.monotonic() + TIDY_AFTER
@@ -147,6 +154,20 @@ class Jobs:
         await reconcile(self.runtime, self.dispatcher.channels, dispatcher_id=self.dispatcher.dispatcher_id)
         async with self.runtime.pool.acquire() as db:
             await follow_up_asked(db, self.runtime.clock())
+
+    async def _tell_about_redis(self) -> None:
+        """Raise an alert while this worker is without Redis; close it when no worker has been for a while."""
+        away = self.runtime.outages.away_for(REDIS)
+        async with self.runtime.pool.acquire() as db:
+            if away is not None and away[0] >= REDIS_ALERT_EVERY:
+                await raise_alert(
+                    db, key="redis", severity="warning", title=f"A worker cannot use Redis: {away[1]}",
+                    remedy="Check that it is running and that MUSTER_REDIS_URL is right, for every process. Nothing"
+                    " is lost: until then work begins a second later, and each worker keeps to its share of each rate"
+                    " limit.",
+                )  # fmt: skip
+            else:
+                await resolve_quiet_alert(db, "redis", datetime.now(UTC) - REDIS_ALERT_KEPT)
 
     async def _strike_off(self) -> None:
         async with self.runtime.pool.acquire() as db:

@@ -12,6 +12,7 @@ from core.db import Connection, connect
 from core.db.login_script import LoginsError, login_script, run_script
 from core.db.logins import Login, address_as, check_login, database_in, password_in, shortcomings, user_in
 from core.db.migrate import migrate, missing
+from core.db.pooler import shares_sessions
 from core.errors import SettingsError
 from core.settings import Settings
 
@@ -44,6 +45,11 @@ async def migrate_outside(settings: Settings) -> tuple[list[str], list[str]]:
     if settings.admin_database_url is not None:
         mended = await _provide(settings.admin_database_url.get_secret_value(), owner, script)
     await _check(url, owner, script)
+    if await shares_sessions(owner, setting=_owner_setting(settings)):
+        raise SettingsError(
+            f"{_owner_setting(settings)} leads to a pooler in transaction mode, which cannot keep a migration's lock.",
+            remedy="Give the address of PostgreSQL itself there, or of a pooler in session mode (docs/logins.md).",
+        )
     return await migrate(owner, setting=_owner_setting(settings)), mended
 
 

@@ -24,7 +24,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from core.outages import REDIS, Outages
-from core.redis_address import open_redis_pool
+from core.redis_address import ANSWER_TIMEOUT, open_redis_pool
 from core.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -134,7 +134,10 @@ class _Listener:
             while not self._stopped:
                 self._worker = self._make_worker(redis)
                 try:
-                    await redis.ping()
+                    async with asyncio.timeout(
+                        ANSWER_TIMEOUT
+                    ):  # another server may take the connection and say nothing
+                        await redis.ping()
                     if not self.connected:
                         log.info("connected to Redis for wake-ups")
                     self.connected = True

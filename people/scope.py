@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 
 from core.access import Actor, Permission, ReadScope
-from core.db import Connection, Pool, load_queries
+from core.db import STAFF_SETTINGS, Connection, Pool, load_queries
 
 SQL: Final = load_queries(__file__)
 
@@ -64,6 +64,7 @@ class ScopedPools:
         async with pool.acquire() as db:
             try:
                 async with db.transaction(readonly=True):
+                    await db.execute(STAFF_SETTINGS)
                     row = await db.fetchrow(
                         SQL["find_transaction"], *map(list, (scope.people.unit_ids, scope.contacts.unit_ids))
                     )

@@ -2,11 +2,22 @@
 
 from core.db.away import AWAY
 from core.db.kept import KeptConnection
-from core.db.pool import STATEMENT_TIMEOUT, Connection, Pool, atomic, connect, exclusive, open_pool, probe
+from core.db.pool import (
+    STAFF_SETTINGS,
+    STATEMENT_TIMEOUT,
+    Connection,
+    Pool,
+    atomic,
+    connect,
+    exclusive,
+    open_pool,
+    probe,
+)
 from core.db.queries import load_queries
 
 __all__ = [
     "AWAY",
+    "STAFF_SETTINGS",
     "STATEMENT_TIMEOUT",
     "Connection",
     "KeptConnection",

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db.logins import Login
+from core.db.logins import LOGIN_SETTINGS, Login
 from core.db.pool import Connection
 from core.db.queries import load_queries
 from core.errors import SettingsError
@@ -56,7 +56,10 @@ def login_script(passwords: Mapping[Login, str]) -> str:
 
 def roles() -> str:
     """Return the part of the script without passwords: for the embedded server, which asks for none."""
-    return f"{SQL['logins']};\n\n{SQL['ownership']};\n"
+    settings = ", ".join(
+        f"('{login}', '{name}', '{value}')" for login, given in LOGIN_SETTINGS.items() for name, value in given.items()
+    )
+    return f"{SQL['logins'].replace('{settings}', settings)};\n\n{SQL['ownership']};\n"
 
 
 async def run_script(db: Connection, script: str) -> bool:

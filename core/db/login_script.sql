@@ -8,6 +8,7 @@ declare
   role pg_roles;
   granted record;
   kept record;
+  given record;
   taken regprocedure;
   kept_for text;
   newer constant boolean := current_setting('server_version_num')::integer >= 160000;
@@ -39,11 +40,25 @@ begin
       from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
       where s.setrole = role.oid
         and (s.setdatabase = 0 or d.datname = current_database())
-        and split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+        and (
+          split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+          -- those for one database would count for more than those that follow
+          or s.setdatabase <> 0 and split_part(setting, '=', 1) in (select name from (values {settings}) as w (login, name, value))
+        )
     loop
       execute format('alter role %I', login)
         || case when kept.name is null then '' else format(' in database %I', kept.name) end
         || format(' reset %I', kept.setting);
+    end loop;
+    for given in
+      select w.name, w.value
+      from (values {settings}) as w (login, name, value)
+      where w.login = role.rolname and not exists (
+        select from pg_db_role_setting s
+        where s.setrole = role.oid and s.setdatabase = 0 and format('%s=%s', w.name, w.value) = any (s.setconfig)
+      )
+    loop
+      execute format('alter role %I set %I to %L', login, given.name, given.value);
     end loop;
     execute format('grant connect on database %I to %I', current_database(), login);
     if login <> 'muster_owner' then execute format('revoke create on schema public from %I', login); end if;

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from core.db.pool import Connection
 from core.db.queries import load_queries
+from core.db.session_settings import OWNER_SETTINGS, SESSION_SETTINGS
 from core.errors import SettingsError
 
 SQL: Final = load_queries(__file__)
@@ -26,6 +27,13 @@ class Login(StrEnum):
     """Like `STAFF`, for staff whose grant is the whole organisation."""
     REPORTS = "muster_reports"
     """Reads views of totals only."""
+
+
+LOGIN_SETTINGS: Final = {
+    Login.OWNER: OWNER_SETTINGS,
+    **dict.fromkeys((Login.WORKER, Login.STAFF, Login.STAFF_ALL), SESSION_SETTINGS),
+}
+"""Settings that each login's sessions begin with; those of programs that read reports are the administrator's."""
 
 
 def address_as(url: str, login: str) -> str:
@@ -100,9 +108,11 @@ async def check_login(db: Connection, login: Login) -> None:
 
 
 async def shortcomings(db: Connection) -> list[str]:
-    """List what is wrong with the five logins and the ownership of tables, one sentence each.
+    """List what is wrong with the five logins, their settings and the ownership of tables, one sentence each.
 
     Args:
         db: a connection of `Login.OWNER`, or of an administrator.
     """
-    return [row["sentence"] for row in await db.fetch(SQL["shortcomings"], list(Login))]
+    given = [(login, name, value) for login, settings in LOGIN_SETTINGS.items() for name, value in settings.items()]
+    rows = await db.fetch(SQL["shortcomings"], list(Login), *map(list, zip(*given, strict=True)))
+    return [row["sentence"] for row in rows]

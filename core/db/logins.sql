@@ -57,7 +57,20 @@ from wanted w
 join pg_db_role_setting s on s.setrole = w.oid
 left join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
 where (s.setdatabase = 0 or d.datname = current_database())
-  and split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+  and (
+    split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+    or s.setdatabase <> 0 and exists (
+      select from unnest($2::text[], $3::text[]) as g (login, name) where g.login = w.name and g.name = split_part(setting, '=', 1)
+    )
+  )
+union all
+select format('%s has not been given the setting %s = %s.', w.name, g.name, g.value)
+from unnest($2::text[], $3::text[], $4::text[]) as g (login, name, value)
+join wanted w on w.name = g.login and w.oid is not null
+where not exists (
+  select from pg_db_role_setting s
+  where s.setrole = w.oid and s.setdatabase = 0 and format('%s=%s', g.name, g.value) = any (s.setconfig)
+)
 union all
 select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all

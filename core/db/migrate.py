@@ -25,9 +25,6 @@ from core.errors import Conflict, SettingsError
 OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api")
 """Packages that own tables."""
 _READABLE: Final = "select has_table_privilege(to_regclass('public.schema_migrations'), 'select')"
-_LOCK_TIMEOUT: Final = 3
-"""Seconds that a migration waits for a table; then it is tried again. Short, because every statement that comes after
-it waits as long."""
 _PAUSE_SECONDS: Final = 2.0
 """Seconds between two tries."""
 _MAX_TRIES: Final = 300
@@ -169,5 +166,4 @@ def _for_dbmate(url: str) -> str:
         if port := query.pop("port", ""):
             place = f"{place}:{port}"
     query.setdefault("sslmode", "prefer")
-    query["lock_timeout"] = f"{_LOCK_TIMEOUT}s"
     return urlunsplit(("postgres", place, parts.path, urlencode(query, safe="/"), ""))

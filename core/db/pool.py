@@ -25,28 +25,12 @@ OLDEST_SERVER: Final = 15
 STATEMENT_TIMEOUT: Final = 900
 """Seconds for a statement that reads a million members or the whole archive, or waits for such a statement."""
 
-_SESSION: Final = {
-    # whatever the server's own default is, everything that we acknowledged to a member or provider survives a crash
-    "synchronous_commit": "on",
-    # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
-    # were made from: a plan that reads a whole table because it was small is quadratic a moment later.
-    "enable_seqscan": "off",
-    "random_page_cost": "1.1",
-}
-"""Session settings, which apply whatever the server's own defaults are."""
-_STAFF_SESSION: Final = {
-    **_SESSION,
-    # Any login may `alter role` itself. What is asked for on connecting counts for more than what a role was given.
-    "search_path": "public",
-    "row_security": "on",
-    "default_transaction_read_only": "off",
-    "statement_timeout": "0",
-    "role": "none",
-}
-"""The same for staff, with the settings by which SQL that was smuggled into a page could break the pages after it."""
+STAFF_SETTINGS: Final = "set local search_path = public; set local row_security = on; set local statement_timeout = 0"
+"""First statements of each transaction of staff. Any login may `alter role` itself, and a pooler hands one session to
+many readers: no setting that SQL smuggled into a page has left behind breaks the pages after it."""
 
-_TRY_LOCK: Final = "select pg_try_advisory_lock(hashtextextended($1, 0))"
-_LOCK: Final = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
+_TRY_LOCK: Final = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
+_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended($1, 0)) is not null"
 
 
 class _Named(asyncpg.Connection):
@@ -131,6 +115,12 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+async def _prepare_for_staff(connection: asyncpg.Connection) -> None:
+    async with connection.transaction():
+        await connection.execute(STAFF_SETTINGS)
+        await _prepare(connection)
+
+
 async def open_pool(
     url: str,
     *,
@@ -171,10 +161,9 @@ async def open_pool(
             init_size=0 if lazily else 1,
             min_size=0,  # a floor would be restored with a traceback for each try while the server is away
             max_size=size,
-            init=_prepare,
+            init=_prepare_for_staff if for_staff else _prepare,
             connect=connect_or_tell,
             connection_class=_OfStaff if for_staff else _Pooled,
-            server_settings=_STAFF_SESSION if for_staff else _SESSION,
             timeout=10,
             command_timeout=60,
         )
@@ -196,12 +185,7 @@ async def probe(url: str) -> None:
 async def connect(url: str, *, setting: str = SETTING) -> asyncpg.Connection:
     """Open a dedicated connection outside any pool: for long locks and imports, which may read whole tables."""
     async with explained(url, setting):
-        connection = await asyncpg.connect(
-            url,
-            timeout=10,
-            connection_class=_Named,
-            server_settings={"synchronous_commit": _SESSION["synchronous_commit"]},
-        )
+        connection = await asyncpg.connect(url, timeout=10, connection_class=_Named)
         try:
             await _prepare(connection)
         except BaseException:
@@ -212,7 +196,11 @@ async def connect(url: str, *, setting: str = SETTING) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator[asyncpg.Connection | None]:
-    """Hold a lock that is exclusive on all hosts, on a dedicated connection that releases it when it ends.
+    """Hold a lock that is exclusive on all hosts, until the end or until this process or its connection is gone.
+
+    An open transaction on a second connection holds it, so that it works behind a pooler in transaction mode. Between
+    two statements a transaction has no snapshot, so it hinders no vacuum. When that connection breaks, the one for use
+    inside is cut off, too.
 
     Args:
         url: the database.
@@ -220,13 +208,28 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
         wait: wait while another process holds it.
 
     Yields:
-        The connection, for use inside; None if another process holds the lock and this one does not wait.
+        A dedicated connection, for use inside; None if another process holds the lock and this one does not wait.
     """
-    connection = await connect(url)
+    async with _closed_in_order(await connect(url)) as holder:
+        await holder.transaction().start()
+        if not await holder.fetchval(_LOCK if wait else _TRY_LOCK, what):
+            yield None
+            return
+        await holder.execute(
+            "select 1"
+        )  # closes the query before it, which would keep its snapshot as long as the lock
+        async with _closed_in_order(await connect(url)) as connection:
+            holder.add_termination_listener(lambda _: connection.terminate())
+            yield connection
+
+
+@asynccontextmanager
+async def _closed_in_order(connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """Close a connection at the end; at an error at once, also when cancelled, so that nothing of it goes on."""
     try:
-        yield connection if await connection.fetchval(_LOCK if wait else _TRY_LOCK, what) else None
+        yield connection
     except BaseException:
-        connection.terminate()  # also when cancelled, so that the lock is always released
+        connection.terminate()
         raise
     await connection.close(timeout=5)
 

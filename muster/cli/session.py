@@ -16,6 +16,8 @@ import uvloop
 from core.db import connect
 from core.db.logins import Login, address_as, check_login
 from core.db.migrate import migrate, pending
+from core.db.pooler import shares_sessions
+from core.db.session_settings import check_session
 from core.errors import Conflict
 from core.plurals import plural
 from core.runtime import Runtime, open_runtime
@@ -59,6 +61,7 @@ async def open_session(
     async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
+        await shares_sessions(settings.database_url)
         for login in (Login.WORKER, Login.STAFF, Login.STAFF_ALL) if for_staff else (Login.WORKER,):
             await _check(settings.database_url, login)
         if missing := await pending(settings.database_url):
@@ -77,6 +80,7 @@ async def _check(url: str, login: Login) -> None:
     db = await connect(url if login is Login.WORKER else address_as(url, login))
     try:
         await check_login(db, login)
+        await check_session(db)
     finally:
         await db.close(timeout=5)
 

@@ -10,7 +10,11 @@ select
   latest.at
 from answered
 join person p using (person_id)
-left join response_status s on s.question_id = $1 and s.person_id = p.person_id
+left join lateral (
+  select s.answer, s.unit_id, s.response_id from response_status s
+  where s.question_id = $1 and s.person_id = p.person_id
+  limit 1
+) as s on true
 cross join lateral (
   select coalesce(array_agg(c.comment order by r.at, r.response_id), '{}') as comments
   from response r

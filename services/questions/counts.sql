@@ -40,6 +40,7 @@ order by u.unit_id is null, path, u.unit_id;
 
 -- name: find_ledger_differences
 -- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
+-- Each status is looked up by its whole key (`limit 1`), also while statistics do not know the question.
 with present as (
   select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
   from valid_response r
@@ -48,7 +49,9 @@ with present as (
 ), counted as (
   select coalesce(r.campaign_id, 0) as campaign_id, coalesce(s.unit_id, 0) as unit_id, r.answer, count(*) as n
   from present r
-  left join response_status s on s.question_id = $1 and s.person_id = r.person_id
+  left join lateral (
+    select s.unit_id from response_status s where s.question_id = $1 and s.person_id = r.person_id limit 1
+  ) as s on true
   group by 1, 2, 3
 ), summed as (
   select coalesce(campaign_id, 0) as campaign_id, coalesce(unit_id, 0) as unit_id, answer, sum(n)::bigint as n

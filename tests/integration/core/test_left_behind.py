@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from core.db import Connection, open_pool
+from core.db.login_script import roles
 from core.db.logins import Login, address_as, database_in
 from people.scope import ScopedPools
 from tests.support.two_branches import WHOLE, Organisation
@@ -78,7 +79,7 @@ async def test_what_a_login_was_given_breaks_no_page(organisation: Organisation,
         ):
             assert await scoped.fetchval("select count(*) from person") > 2
     finally:
-        await superuser.execute(f"alter role {Login.STAFF_ALL} reset all")
+        await superuser.execute(f"alter role {Login.STAFF_ALL} reset all; {roles()}")
 
 
 @pytest.mark.parametrize("attack", [

@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from core.db import Connection, load_queries, open_pool
+from core.db.logins import Login
 from core.settings import ROOT
 from muster.embedded.postgres import Postgres
 from tests.conftest import TEMPLATE
@@ -35,7 +36,7 @@ INLINED = {"stops_of", "link_recipient", "messages_of", "messages_to"}
 def grown_url(postgres: Postgres) -> Iterator[str]:
     """A database in the midst of its fourth campaign; one for all of these tests, none of which writes."""
     asyncio.run(_grow(postgres))
-    yield postgres.url("grown")
+    yield postgres.url("grown", role=Login.WORKER)
     asyncio.run(_drop(postgres))
 
 
@@ -174,17 +175,53 @@ async def test_the_status_of_a_person_is_found_by_its_whole_key(grown: Connectio
         assert all(f"{column} = " in condition for condition in conditions for column in columns), conditions
 
 
+NEW_GROUP = 4_000
+"""People in a ballot and a question that no statistics know yet."""
+
+
+@pytest.mark.parametrize(("module", "name", "arguments"), [
+    ("ballots/ballots", "add_electors", "(50)"),
+    ("ballots/snapshot", "list_members", "(50)"),
+    ("ballots/counts", "find_ledger_differences", "(50, array['voted'], array['link'], array[1])"),
+    ("ballots/counts", "find_reach_differences", "(50)"),
+    ("ballots/score", "count_recent_confirmations", "(50, '2020-01-01')"),
+    ("services/questions/counts", "find_ledger_differences", "(51)"),
+    ("services/questions/answer_list", "list_respondents", "(51, null, null, false, 0, 100000)"),
+])  # fmt: skip
+async def test_a_new_group_is_read_as_quickly_as_one_that_statistics_know(
+    grown: Connection, module: str, name: str, arguments: str
+) -> None:
+    """The planner takes a ballot that it does not know for one without electors, and may compare each with each."""
+    query = load_queries(str(ROOT / f"{module}.py"))[name]
+    changing = grown.transaction()
+    await changing.start()
+    try:
+        await grown.execute("set local plan_cache_mode = force_custom_plan")
+        await grown.execute(SQL["new_group"].replace("$1", str(NEW_GROUP)))
+        await grown.execute(f"prepare measured as {query}")
+        value = await grown.fetchval(f"explain (analyze, format json) execute measured{arguments}")
+    finally:
+        await changing.rollback()
+        await grown.execute("deallocate all")
+    nodes = list(_nodes(orjson.loads(value)[0]["Plan"]))
+    compared = sum(node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"] for node in nodes)
+    read = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes)
+    assert compared + read < 100 * NEW_GROUP, (compared, read, shape(nodes))
+
+
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
     nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
     assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
 
 
-async def test_a_function_that_is_called_would_be_seen(grown: Connection) -> None:
-    await grown.execute("alter function stops_of volatile")
+async def test_a_function_that_is_called_would_be_seen(grown: Connection, postgres: Postgres) -> None:
+    owner = await asyncpg.connect(postgres.url("grown"))
+    await owner.execute("alter function stops_of volatile")
     try:
         nodes = await plan_of(grown, "select stop.* from stops_of($1, $2, $3, $4, $5) as stop")
     finally:
-        await grown.execute("alter function stops_of stable")
+        await owner.execute("alter function stops_of stable")
+        await owner.close()
     assert "stops_of" in [node.get("Function Name") for node in nodes if node["Node Type"] == "Function Scan"]
 
 

@@ -66,3 +66,41 @@ insert into inbound_log (source, dedupe_key, subject, payload, state)
   from generate_series(1, 40000) as n;
 insert into reply (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version)
   select n, 'sms', '+4477' || n, '+447480111111', n, '1', 'voted', 'menu', '1' from generate_series(1, 20000) as n;
+-- a few of what is rare so far, and may be many a moment later
+insert into message (channel, address, sender_id, state) select 'sms', '+447700900' || n, 1, 'delivered' from generate_series(100, 103) as n;
+insert into transactional (message_id, kind, purpose, has_secrets, concealed, asked_by)
+  select message_id, 'sign_in', 'service', true, '\x00', 'ann' from message where step_id is null;
+insert into message_try (message_id, attempt, provider_id, ended_by)
+  select message_id, 1, 'SMtry' || message_id, 'receipt' from message where step_id = 1 order by message_id limit 4;
+insert into elector (ballot_id, person_id) select b, p from generate_series(1, 4) as b cross join generate_series(1, 10000) as p;
+insert into question (name, title, asks, closes_at, letter, goal_id)
+  select 'q' || n, 'Visit', 'How was it?', now() + interval '10 days', chr(64 + n), n from generate_series(1, 3) as n;
+insert into question_answer (question_id, name, position, label) select n, 'good', 1, 'Good' from generate_series(1, 3) as n;
+insert into response (question_id, person_id, answer, source, recorder)
+  select q, p, 'good', 'link', 'member' from generate_series(1, 3) as q cross join generate_series(1, 10000) as p;
+insert into response_status (question_id, person_id, response_id, answer)
+  select question_id, person_id, response_id, answer from response;
+
+-- name: new_group
+-- A ballot and a question that came after the last look at the tables, with $1 people who have all answered.
+insert into goal (goal_id, name) overriding system value values (50, 'voted'), (51, 'answered');
+insert into ballot (ballot_id, name, title, opens_at, closes_at, threshold, goal_id) overriding system value
+  values (50, 'new', 'Ballot', now() - interval '10 days', now() + interval '10 days', 0.5, 50);
+insert into elector (ballot_id, person_id) select 50, p from generate_series(1, $1) as p;
+with voted as (
+  insert into claim (ballot_id, person_id, kind, source, recorder, confidence)
+    select 50, p, 'voted', 'link', 'member', 0.9 from generate_series(1, $1) as p
+    returning *
+)
+insert into claim_status (ballot_id, person_id, claim_id, kind, source)
+  select ballot_id, person_id, claim_id, kind, source from voted;
+insert into question (question_id, name, title, asks, closes_at, letter, goal_id) overriding system value
+  values (51, 'new', 'Visit', 'How was it?', now() + interval '10 days', 'D', 51);
+insert into question_answer (question_id, name, position, label) values (51, 'good', 1, 'Good');
+with given as (
+  insert into response (question_id, person_id, answer, source, recorder)
+    select 51, p, 'good', 'link', 'member' from generate_series(1, $1) as p
+    returning *
+)
+insert into response_status (question_id, person_id, response_id, answer)
+  select question_id, person_id, response_id, answer from given;

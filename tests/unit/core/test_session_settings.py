@@ -19,6 +19,8 @@ from tools.module_list import PACKAGES
 
 EXCEPTIONS: Final = {
     "muster/embedded/roles.py: set client_min_messages = warning": "psql has a session of its own, which ends with it",
+    "core/db/login_script.sql: alter role %I set %I to %L": "gives the logins the settings of their sessions",
+    "core/db/session_settings.py: alter role x set x =": "tells an administrator what to do",
     "core/db/pool.py: reset all": "puts the settings back before the next reader of staff's pools",
 }
 """Statements that may stay as they are, each with the reason."""
