@@ -18,6 +18,7 @@ from tests.bench.launches import launch
 from tests.bench.links import links
 from tests.bench.mail import email
 from tests.bench.memory import memory
+from tests.bench.own_defaults import own_defaults
 from tests.bench.page import keep
 from tests.bench.phases import profile
 from tests.bench.post_office import post_office
@@ -29,7 +30,20 @@ from tests.bench.texts import sms
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     bench.__name__: bench
-    for bench in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, access, profile)
+    for bench in (
+        email,
+        post_office,
+        sms,
+        receipts,
+        launch,
+        memory,
+        claim,
+        links,
+        subjects,
+        access,
+        own_defaults,
+        profile,
+    )
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,15 +86,18 @@ class Sent:
 
 
 @asynccontextmanager
-async def open_bench_servers(**settings: str) -> AsyncIterator[BenchServers]:
+async def open_bench_servers(
+    *, start: Callable[..., Postgres] = start_postgres, **settings: str
+) -> AsyncIterator[BenchServers]:
     """Start servers with an empty home, as durable as Muster's own.
 
     Args:
+        start: starts PostgreSQL.
         settings: of PostgreSQL, on top of Muster's.
     """
     async with AsyncExitStack() as stack:
         home = stack.enter_context(_home())
-        postgres = await asyncio.to_thread(start_postgres, home, **settings)
+        postgres = await asyncio.to_thread(start, home, **settings)
         stack.callback(postgres.stop)
         valkey = await asyncio.to_thread(start_valkey, home)
         stack.callback(valkey.stop)
