@@ -12,7 +12,7 @@ from (
   union all
   select o.person_id, null, false from claim_status o
   where o.ballot_id = $1 and (
-    select count(*) from (select from elector e where e.ballot_id = $1 and e.person_id = o.person_id limit 1) as found
+    select count(*) from (select from elector e where e.ballot_id = $1 and e.person_id = o.person_id limit 1) as elector
   ) = 0
 ) as who
 join person p using (person_id)

@@ -59,11 +59,15 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     Args:
         runtime: wake-ups come from its `settings.redis_url`.
         stop: set it to stop the worker.
+
+    Raises:
+        Conflict: the database has been migrated by another version; what was claimed has been handed back.
     """
     # Late: a command that only wakes the workers does not need every provider's SDK.
     from core.http.outbound_http import open_outbound_http
     from messaging.channels import open_channels
     from messaging.outbox.dispatcher import Dispatcher
+    from messaging.outbox.heartbeat import outdated
     from muster.gc_tuning import tune_gc
     from muster.jobs import Jobs
 
@@ -80,6 +84,8 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
         _say_what_it_sends(channels)
         try:
             while not stop.is_set():
+                if dispatcher.is_outdated:
+                    raise outdated()
                 _look(jobs, clock_too=not listener.connected)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK_EVERY)

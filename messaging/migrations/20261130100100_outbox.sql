@@ -40,6 +40,11 @@ create table dispatcher (
 );
 create index dispatcher_until on dispatcher (until) where gone_at is null;
 
+-- Version of the outbox: how waiting, claimed and sent messages are stored. A migration that changes it replaces this function
+-- first, and workers of an older version then claim nothing more (messaging/outbox/heartbeat.py).
+create function outbox_version() returns integer language sql stable as $$ select 1 $$;
+grant execute on function outbox_version to public;
+
 -- Steps of campaigns, for delivery: what to say, from which sender, when, under which limits. What a step says, and what its links
 -- are made with, is for no login of staff to read.
 create table step (

@@ -17,7 +17,7 @@ import structlog
 from core.runtime import Runtime
 from messaging.channels.channel import Channel
 from messaging.outbox.compose import Composers
-from messaging.outbox.heartbeat import Heartbeat
+from messaging.outbox.heartbeat import Heartbeat, outdated
 from messaging.outbox.pipeline import Pipeline
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.steps import finish_drained
@@ -76,6 +76,11 @@ class Dispatcher:
         """Id of this worker's heartbeat row; None while it has none."""
         return self._heartbeat.dispatcher_id
 
+    @property
+    def is_outdated(self) -> bool:
+        """Tell whether a migration has changed the outbox, so that this worker claims nothing more."""
+        return self._heartbeat.is_outdated
+
     def while_alive(self) -> AbstractAsyncContextManager[None]:
         """Send heartbeats as long as this is open, with or without anything to send."""
         return self._heartbeat.while_alive()
@@ -89,6 +94,9 @@ class Dispatcher:
             only: the one channel to send by; None for all.
             until_idle: end when nothing is due any more; False to go on until stopped.
             deadline: claim nothing after it; None for no limit.
+
+        Raises:
+            Conflict: a migration has changed the outbox; nothing stays claimed.
         """
         counts: Counter[str] = Counter()
         pipelines = [
@@ -108,6 +116,8 @@ class Dispatcher:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        if self.is_outdated:
+            raise outdated()
         if counts:
             log.info("messages processed", **{name: n for name, n in sorted(counts.items()) if n})
             async with self._runtime.pool.acquire() as db:

@@ -7,6 +7,9 @@ after an outage of the database nobody is declared gone: every live worker sends
 
 The worker itself is stricter: `LEASE_MARGIN` seconds before others may take over, it sends nothing any more (`holds`).
 It checks that right before each email's text or request is written, not only when it takes a message from the queue.
+
+With each heartbeat it learns the version of the outbox in the database. When a migration has changed it, a worker of
+the version before claims nothing more, records what is on the wire and hands back the rest.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import structlog
 
 from core.db import Connection, KeptConnection, load_queries
 from core.db.away import TEMPORARY
+from core.errors import Conflict
 from core.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
@@ -39,6 +43,8 @@ worker can have missed a whole lease."""
 LEASE_MARGIN: Final = 3.0
 """Seconds before the end of its lease at which a worker stops sending: more than the time between its check and the
 last byte."""
+OUTBOX_VERSION: Final = 1
+"""Version of the outbox that this program works with, as the database's function `outbox_version` has it."""
 SUSPENDED_AFTER: Final = 5.0
 """Least seconds of delay of a heartbeat that mean that the whole process was suspended."""
 
@@ -57,6 +63,14 @@ async def is_anybody_sending(db: Connection) -> bool:
     return bool(await db.fetchval(SQL["is_anybody_sending"]))
 
 
+def outdated() -> Conflict:
+    """Return the error about a worker whose version is not that of the outbox in the database."""
+    return Conflict(
+        "The database has been migrated by another version of Muster, and this worker sends nothing more.",
+        remedy="Restart it with the version that ran `muster migrate`. What it had claimed has been handed back.",
+    )
+
+
 class Heartbeat:
     """Heartbeat of one worker, from its first claim to the end of its run, or as long as the worker lives.
 
@@ -66,6 +80,7 @@ class Heartbeat:
 
     Attributes:
         dispatcher_id: id of its row; None while it has none.
+        is_outdated: a migration has changed the outbox since this worker started.
     """
 
     def __init__(self, runtime: Runtime, name: str) -> None:
@@ -80,6 +95,7 @@ class Heartbeat:
         self._entering = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
         self.dispatcher_id: int | None = None
+        self.is_outdated = False
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -113,11 +129,18 @@ class Heartbeat:
         return dispatcher_id == self.dispatcher_id and self.is_sure
 
     async def enter(self, db: Connection) -> int:
-        """Return the id to claim under, and start the heartbeat if need be; call it before each claim."""
+        """Return the id to claim under, and start the heartbeat if need be; call it before each claim.
+
+        Raises:
+            Conflict: the outbox has another version than this worker.
+        """
         async with self._entering:  # channels claim at the same moment, under one id
             if self.dispatcher_id is None:
                 asked_at = now()
-                self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE_LASTS)
+                self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE_LASTS, OUTBOX_VERSION)
+                if self.dispatcher_id is None:
+                    self.is_outdated = True
+                    raise outdated()
                 self._confirmed_at = asked_at
             self._begin()
             assert self.dispatcher_id is not None
@@ -150,18 +173,21 @@ class Heartbeat:
                         await self.enter(db)
                     return True
                 dispatcher_id, asked_at = self.dispatcher_id, now()
-                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE_LASTS, INTERRUPTED_AFTER)
+                row = await db.fetchrow(SQL["beat"], dispatcher_id, LEASE_LASTS, INTERRUPTED_AFTER)
+        except Conflict:
+            return True  # there is nothing more to claim, and so no more need of a heartbeat
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.note_error(error)
             await self._connection.drop()
             return False
         if self.dispatcher_id != dispatcher_id:  # given up meanwhile
             return True
-        if alive is None:
+        if row is None:
             log.warning("this worker was declared gone; its claimed messages may go to others")
             self.dispatcher_id = None
         else:
             self._confirmed_at = asked_at
+            self.is_outdated = row["version"] != OUTBOX_VERSION
         return True
 
     async def _leave(self) -> None:

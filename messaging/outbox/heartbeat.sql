@@ -3,9 +3,10 @@
 select exists (select from dispatcher where gone_at is null and until > clock_timestamp());
 
 -- name: enter
--- Adds a worker's row, at its start or its first claim.
+-- Adds a worker's row, at its start or its first claim; none for a worker of another version than the outbox.
 insert into dispatcher (name, until, steady_since)
-values ($1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestamp())
+select $1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestamp()
+where outbox_version() = $3
 returning dispatcher_id;
 
 -- name: beat
@@ -20,7 +21,7 @@ set until = clock_timestamp() + $2::float8 * interval '1 second',
       else steady_since
     end
 where dispatcher_id = $1 and gone_at is null
-returning dispatcher_id;
+returning dispatcher_id, outbox_version() as version;
 
 -- name: leave
 -- Records that a worker has stopped in order.

@@ -27,7 +27,7 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db.away import TEMPORARY
-from core.errors import error_in_words
+from core.errors import Conflict, error_in_words
 from core.runtime import Runtime
 from messaging.channels.channel import (
     Accepted,
@@ -159,7 +159,7 @@ class Pipeline:
     async def _run(self, sending: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
         while not self._stopping:
             self._changed.clear()
-            if deadline is not None and self._runtime.clock() >= deadline:
+            if self._heartbeat.is_outdated or (deadline is not None and self._runtime.clock() >= deadline):
                 break
             for task in sending:
                 if task.done():  # only an unexpected error ends a task: a restart is better than going on with fewer
@@ -206,6 +206,9 @@ class Pipeline:
     async def _refill(self, *, transactional: bool) -> None:
         try:
             await self._schedule.refill(transactional=transactional)
+        except Conflict:
+            if not self._heartbeat.is_outdated:
+                raise
         except TEMPORARY as error:
             self._runtime.outages.note_error(error)
             await asyncio.sleep(RETRY_PAUSE)

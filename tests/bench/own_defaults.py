@@ -77,7 +77,7 @@ async def own_defaults(*, quick: bool = False) -> Report:
         sink = stack.enter_context(open_sink())
         sides = []
         for jit in ("on", "off"):
-            servers = await stack.enter_async_context(open_bench_servers(start=start_debian_postgres, jit=jit))
+            servers = await stack.enter_async_context(open_bench_servers(start_debian_postgres, jit=jit))
             url = await servers.new_database("mail")
             environment = servers.environment(
                 url, {"MUSTER_SMTP_URL": sink.url, "MUSTER_SMTP_CONNECTIONS": str(CONNECTIONS)}

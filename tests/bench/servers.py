@@ -87,7 +87,7 @@ class Sent:
 
 @asynccontextmanager
 async def open_bench_servers(
-    *, start: Callable[..., Postgres] = start_postgres, **settings: str
+    start: Callable[..., Postgres] = start_postgres, /, **settings: str
 ) -> AsyncIterator[BenchServers]:
     """Start servers with an empty home, as durable as Muster's own.
 

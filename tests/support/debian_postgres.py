@@ -40,7 +40,7 @@ def start_debian_postgres(home: Path, **settings: str) -> Postgres:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     server = Postgres(process, socket_dir, data, Roles(run.binaries / "psql", socket_dir, 5432))
-    ready = [run.binaries / "pg_isready", "-q", "-h", socket_dir]
+    ready: list[str | Path] = [run.binaries / "pg_isready", "-q", "-h", socket_dir]
     deadline = time.monotonic() + _READY_TIMEOUT
     while subprocess.run(ready, check=False, env={"PATH": os.environ["PATH"]}).returncode != 0:
         assert process.poll() is None
