@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from ballots.counts import UnitTurnout, unit_counts
-from ballots.phase import VotePhase, vote_phase
 from ballots.score import Score, assess_unit, score
+from core.answer_phase import AnswerPhase, phase_of
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.folding import fold
@@ -82,7 +82,7 @@ class BallotStatus:
     score: Score
     branches: tuple[BranchStatus, ...]
     days: tuple[Day, ...]
-    phase: VotePhase
+    phase: AnswerPhase
 
     @property
     def there(self) -> int:
@@ -172,7 +172,7 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
         score=whole,
         branches=arrange(branches, order=DEFAULT_ORDER, find=""),
         days=await _days(db, row, now, zone) if with_days else (),
-        phase=vote_phase(row["opens_at"], row["closes_at"], now),
+        phase=phase_of(row["opens_at"], row["closes_at"], now),
     )
 
 

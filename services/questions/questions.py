@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from core.access import Actor
+from core.answer_phase import AnswerPhase, phase_of
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
@@ -22,8 +23,6 @@ from services.questions.phrases import fold_phrase
 from services.questions.spec import QuestionSpec
 
 SQL: Final = load_queries(__file__)
-
-QuestionPhase = Literal["before", "open", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +109,9 @@ class Question:
         """Return an option by its name; None if it has none of that name."""
         return next((option for option in self.options if option.name == name), None)
 
-    def phase(self, now: datetime) -> QuestionPhase:
+    def phase(self, now: datetime) -> AnswerPhase:
         """Tell whether it is still to open, open, or closed at a moment."""
-        if self.opens_at is not None and now < self.opens_at:
-            return "before"
-        return "open" if now < self.closes_at else "closed"
+        return phase_of(self.opens_at, self.closes_at, now)
 
     def local(self, at: datetime, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December, 12:00`."""

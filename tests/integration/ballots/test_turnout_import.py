@@ -94,7 +94,7 @@ async def test_each_row_is_recorded_or_reported_with_a_reason(
     report = await bring(here, tmp_path / "bank.csv", SHEET)
     assert (report.recorded, report.by_kind) == (3, {"voted": 1, "not_voted": 1, "refused": 1})
     assert (report.known, report.silent, report.written) == (0, 1, True)
-    assert [(fault.line, fault.code) for fault in report.problems] == [
+    assert [(problem.line, problem.code) for problem in report.problems] == [
         (3, "several"), (6, "unknown_answer"), (7, "unmatched"), (8, "no_elector"), (9, "nobody"),
         (10, "in_the_future"), (11, "two_answers"), (12, "two_answers"),
     ]  # fmt: skip
@@ -108,6 +108,26 @@ async def test_each_row_is_recorded_or_reported_with_a_reason(
     assert (row["at"].isoformat(), row["recorder"]) == ("2026-11-24T18:05:00+00:00", "ada")
     assert await find_differences(db, ballot) == []
     assert len(await read_changes(db, ballot, 0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("24/11/2026", "2026-11-24T12:00:00+00:00"),
+        ("24 Nov 2026", "2026-11-24T12:00:00+00:00"),
+        ("2026-11-24 00:00", "2026-11-24T12:00:00+00:00"),
+        ("24 November 2026 at 6.05pm", "2026-11-24T18:05:00+00:00"),
+        ("2026-11-24T18:05:00+02:00", "2026-11-24T16:05:00+00:00"),
+    ],
+)
+async def test_times_are_read_as_in_member_files_and_a_day_is_its_noon(
+    here: Runtime, db: Connection, ballot: int, tmp_path: Path, written: str, at: str
+) -> None:
+    here = replace(here, clock=lambda: NOW + timedelta(days=4))
+    report = await bring(here, tmp_path / "bank.csv", f"member_id,voted,at\nM0,yes,{written}\n")
+    assert report.problems == []
+    row = await row_of(db, "select at from claim where ballot_id = $1", ballot)
+    assert row["at"].isoformat() == at
 
 
 async def test_a_dry_run_reports_the_same_and_changes_nothing(
@@ -268,7 +288,7 @@ async def test_the_command_writes_rejected_rows_to_a_file(
         cwd=tmp_path,
     )
     body = orjson.loads(done.stdout)
-    assert (body["recorded"], body["faults"], body["written"]) == (2, [], True)
+    assert (body["recorded"], body["problems"], body["written"]) == (2, [], True)
 
     out = muster(settings, "turnout", "export", "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(out.stdout) == {"file": "pay-2026.csv", "members": 9, "cursor": 2}
