@@ -23,13 +23,12 @@ from campaigns.replies.reading_effect import apply_to_messages
 from campaigns.replies.replies import StoredReply
 from campaigns.replies.reply_decision import (
     ReplyDecision,
+    answer_of_reply,
     classification_about,
-    confidence_of,
     decide_reply,
     without_take_back,
 )
 from campaigns.replies.text_classification import classify_text
-from campaigns.subjects.answer import Answer
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
@@ -159,10 +158,9 @@ async def _correct(
     await retract_answer(db, reply, actor=actor)
     answer_id = None
     if subject is not None and message is not None and decision.meaning is not None and reply.person_id is not None:
-        answer = Answer(
-            reply.person_id, decision.meaning, stale.channel, "member", confidence_of(read), message.message_id,
-            reply.received_at, message.campaign_id, read.comment,
-        )  # fmt: skip
+        answer = answer_of_reply(
+            read, decision.meaning, message, person_id=reply.person_id, channel=stale.channel, at=reply.received_at
+        )
         answer_id = await subject.record(db, answer)
     # an unproven email changes nothing by itself; a proven email is about the address we wrote to
     proven = stale.channel != "email" or reply.message_id is not None

@@ -11,8 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
+from campaigns.replies.confidence import PRESSED_IN_HASTE, PRESSED_ONCE, PRESSED_TWICE
 from campaigns.replies.opt_outs import resume_by_link
-from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
+from campaigns.replies.presses import answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
@@ -137,7 +138,7 @@ class _Press:
         if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
-            return await self._accept(PRESSED_CONFIDENCE, signals)
+            return await self._accept(PRESSED_ONCE, signals)
         in_haste = self._now - used.at < MAX_HASTY_TIME or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 

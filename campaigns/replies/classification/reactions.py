@@ -21,6 +21,7 @@ WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
 MAX_WORDS_AROUND: Final = 10
 """Most words around the repeated message."""
 MAX_TEXT_LENGTH: Final = 4000
+"""Characters of a text that are looked at."""
 
 OPENING: Final = '"“„‟«»\u2039「『❝'
 CLOSING: Final = '"”“»«\u203a«」』❞‟'
