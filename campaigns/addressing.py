@@ -69,7 +69,7 @@ class Decision:
     """Decision for a person: an address and `queued`; or no address, `skipped` or `suppressed`, and the reason.
 
     Attributes:
-        due: of a step whose messages are due by dates of people, when theirs is.
+        due: when the message is due, if the step's messages are due by a date of each person; else None.
     """
 
     person_id: int

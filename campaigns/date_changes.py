@@ -48,6 +48,7 @@ PAGE_SIZE: Final = 2_000
 COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
 COMPARE_FIRST: Final = timedelta(minutes=1)
+"""Time from a launch until everybody is compared for the first time."""
 
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)

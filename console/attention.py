@@ -91,7 +91,7 @@ async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], 
 def _unknown(reply: ShownReply) -> str:
     n = len(reply.holders)
     if n < 2:
-        return "Unknown sender"
+        return "Unknown number or mailbox"
     names = [short_name(*_parts(name)) for name in reply.holder_names if name]
     if len(names) == n <= MAX_NAMED:
         return f"{' or '.join(names)}, who share this address"

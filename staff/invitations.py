@@ -26,6 +26,7 @@ SQL: Final = load_queries(__file__)
 INVITATION_PATH: Final = "/console/first-sign-in"
 """Path by which such links are recognised in text that comes back from outside: see `core.sign_in_links`."""
 INVITATION_LASTS: Final = timedelta(days=7)
+"""Time in which an invitation can be accepted."""
 
 
 async def invite(

@@ -17,6 +17,7 @@ from core.runtime import Runtime
 SQL: Final = load_queries(__file__)
 
 LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for changes, for all waiting clients together."""
 MAX_WAITING: Final = 500
 """Clients that may wait in one process at once."""
 

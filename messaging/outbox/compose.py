@@ -189,12 +189,12 @@ class TransactionalComposer:
     def _text(self, message: Claimed, contents: Contents) -> tuple[OutboundText, int]:
         body = sanitise(contents.text).text
         segments = count(body).segments
-        sign_id = self._keyring.sign_id(message.message_id, "status")
-        return OutboundText(message.message_id, self._from, message.address, body, sign_id, segments), segments
+        signed_id = self._keyring.sign_id(message.message_id, "status")
+        return OutboundText(message.message_id, self._from, message.address, body, signed_id, segments), segments
 
     def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
         host, replies = self._settings.bounce_host, self._settings.reply_host
-        sign_id = self._keyring.sign_id(message.message_id, "bounce")
+        signed_id = self._keyring.sign_id(message.message_id, "bounce")
         # a reply that quotes a sign-in mail must not come where staff read replies
         answered = message.kind not in FOR_STAFF
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
@@ -207,8 +207,8 @@ class TransactionalComposer:
         )
         html = (contents.html or _as_html(contents.text)).encode("ascii", "xmlcharrefreplace").decode()
         rendered = RenderedEmail(" ".join(contents.subject.split()), contents.text, html)
-        content = skeleton.build(message.address, rendered, f"{sign_id}@{host}", "", now, reply_to=reply_to)
-        return OutboundEmail(message.message_id, f"b+{sign_id}@{host}", message.address, content), 1
+        content = skeleton.build(message.address, rendered, f"{signed_id}@{host}", "", now, reply_to=reply_to)
+        return OutboundEmail(message.message_id, f"b+{signed_id}@{host}", message.address, content), 1
 
 
 AnyComposer = Composer | TransactionalComposer

@@ -33,7 +33,9 @@ from messaging.outbox.steps import finish_drained
 SQL: Final = load_queries(__file__)
 
 MAX_SETTLED: Final = 5_000
+"""Messages settled in one statement."""
 MAX_WITHDRAWN: Final = 20_000
+"""Messages withdrawn in one statement."""
 MAX_TRACED_TEXTS: Final = 20
 """Texts looked up at the provider in one run: one request each."""
 SETTLE_AFTER: Final = 15.0

@@ -15,7 +15,9 @@ from messaging.states import State
 FIRST_RETRY_PAUSE: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
 MAX_RETRY_PAUSE: Final = 3600.0
+"""Most seconds between two tries."""
 FIRST_FULL_MAILBOX_PAUSE: Final = 900.0
+"""Seconds before a full mailbox is tried again; each further pause is twice as long."""
 MAX_FULL_MAILBOX_PAUSE: Final = 4 * 3600.0
 """Most seconds between tries for a full mailbox, longer than otherwise because a person has to empty it."""
 FIRST_UNDELIVERED_PAUSE: Final = 1800.0

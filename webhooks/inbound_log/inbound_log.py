@@ -38,13 +38,17 @@ BATCH_SIZE: Final = 100
 SLOW_BATCH_SIZE: Final = 5
 """Slow items in one transaction: others wait for the rows it locks."""
 MAX_TRIES: Final = 15
+"""Tries of an item, before only staff can have it tried again."""
 MAX_PAUSE: Final = timedelta(minutes=10)
+"""Longest time between two tries of an item."""
 MAX_WAITING: Final = 5000
 """Items that may wait to be stored: a few seconds' worth."""
 MALFORMED_KEPT: Final = 1000
+"""Bodies that could not be read which are kept at once, of all senders."""
 MALFORMED_CAP: Final = 8 * 1024
 """Bytes kept of a body that could not be read."""
 MALFORMED_LASTS: Final = timedelta(days=7)
+"""Time for which such a body is kept."""
 
 log = structlog.get_logger(__name__)
 

@@ -46,12 +46,17 @@ BATCH_SIZE: Final = 100
 MAX_PARALLEL_SUBSCRIPTIONS: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
+"""Seconds before an event is sent a second time; each further pause is twice as long."""
 MAX_PAUSE: Final = 900.0
+"""Most seconds between two tries."""
 MAX_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
+"""Time of failures after which an alert is raised."""
 GIVES_UP_AFTER: Final = timedelta(days=3)
+"""Time of failures after which the subscription is paused."""
 HTTP_GONE: Final = 410
+"""Status by which a receiver ends its subscription."""
 
 log = structlog.get_logger(__name__)
 

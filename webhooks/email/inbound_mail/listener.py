@@ -27,6 +27,7 @@ from webhooks.email.inbound_mail.mail_store import store_mail
 Protocol = Literal["lmtp", "smtp"]
 
 MAX_CONNECTIONS: Final = 50
+"""Connections that may be open at once."""
 MAX_RECIPIENTS: Final = 20
 """Recipients of one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
 SILENCE_TIMEOUT: Final = 60.0
@@ -36,6 +37,7 @@ MAIL_TIMEOUT: Final = 300.0
 STOP_TIMEOUT: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
 MAX_LINE_LENGTH: Final = 64 * 1024
+"""Bytes of a line of a mail; RFC 5321 allows 1,000, but some programs write paragraphs as one line."""
 
 log = structlog.get_logger(__name__)
 
