@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from ballots import bulk
+from ballots import bulk, counts
 from ballots.ballots import Ballot, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, strength
 from ballots.lists import TurnoutEntry, TurnoutList, read_list
@@ -149,7 +149,7 @@ async def import_claims(
         async with db.transaction():
             if not write:
                 return (await job.check(db))[0]
-            await bulk.lock_ballot(db, ballot.ballot_id)
+            await counts.lock_counts(db, ballot.ballot_id)
             return await job.record(db)
     except asyncpg.DeadlockDetectedError:
         raise Conflict("The same members were changed just now; nothing was recorded.", remedy="Try again.") from None

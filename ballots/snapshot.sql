@@ -19,6 +19,6 @@ left join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 left join claim c on c.claim_id = s.claim_id
 order by who.person_id;
 
--- name: last_position
+-- name: find_last_position
 -- The last position in the feed as of this snapshot.
 select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;

@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
+from campaigns.addressing import Candidate, Decision, assign_addresses, find_dues, find_taken_addresses, list_candidates
 from campaigns.audience import Audience, step_audience
 from campaigns.person_dates import DatedWhen, Due, dated_when
 from campaigns.step_lock import lock_step, raise_step_alert
@@ -187,7 +187,7 @@ class _DatedStep:
 
     async def _update(self, people: Sequence[int]) -> int:
         now, step_id = self.runtime.clock(), self.step.step_id
-        dues = await dues_of(self.db, self.step, self.when, people, now)
+        dues = await find_dues(self.db, self.step, self.when, people, now)
         await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
         decisions = await self._decide(people, messages, dues)
@@ -231,10 +231,10 @@ class _DatedStep:
         """Decide for each person who is in the audience or has a message, as a launch would now."""
         members = await self.audience.among(self.db, people)
         step = self.step
-        page = await candidates(
+        page = await list_candidates(
             self.db, people=members, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
         )
-        taken = await addresses_taken(self.db, step.step_id, page)
+        taken = await find_taken_addresses(self.db, step.step_id, page)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
         missing = sorted(messages.keys() - set(members))
         left = (

@@ -97,7 +97,7 @@ async def read_dues(
         since: the launch of the step: what would have been due before is past.
         now: the time.
     """
-    rows = await db.fetch(SQL["dates"], people, when.attribute)
+    rows = await db.fetch(SQL["find_dates"], people, when.attribute)
     return {
         person_id: due_by(when, text, _zone(time_zone, zone), since=since, now=now)
         for person_id, text, time_zone in rows

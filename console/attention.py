@@ -64,7 +64,7 @@ class WaitingReplies:
     unanswered: int
 
 
-async def replies(db: Connection) -> WaitingReplies:
+async def find_waiting_replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
     waiting = await open_replies(db, MAX_SHOWN_REPLIES)
     rows = await db.fetch(SQL["list_writers"], [reply.person_id for reply in waiting if reply.person_id is not None])

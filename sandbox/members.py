@@ -229,6 +229,7 @@ class Members:
         status = 0 if page is None else page.status
         form = page.find() if page is not None and status == 200 else None
         if form is not None:
+            status = 0
             with suppress(aiohttp.ClientError, TimeoutError):
                 status = (await browser.press(*form)).status
         succeeded = form is not None and status == 200

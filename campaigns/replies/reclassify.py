@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reclassified:
+class ReclassifiedReply:
     """Reply that was reclassified by newer rules.
 
     Attributes:
@@ -101,7 +101,7 @@ class _StaleReply:
 
 async def reclassify(
     db: Connection, *, actor: Actor, at: datetime, dry_run: bool = False
-) -> tuple[int, list[Reclassified]]:
+) -> tuple[int, list[ReclassifiedReply]]:
     """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
     Args:
@@ -114,7 +114,7 @@ async def reclassify(
         How many were read again, and those whose reading changed.
     """
     version = load_rules().version
-    after, looked, otherwise = 0, 0, list[Reclassified]()
+    after, looked, otherwise = 0, 0, list[ReclassifiedReply]()
     while rows := await db.fetch(SQL["list_stale"], version, after, PAGE_SIZE):
         after = rows[-1]["reply_id"]
         for row in rows:
@@ -131,7 +131,7 @@ async def reclassify(
 
 async def _reclassify(
     db: Connection, reply_id: int, version: str, actor: Actor, at: datetime, *, dry_run: bool
-) -> Reclassified | None:
+) -> ReclassifiedReply | None:
     """Reclassify one reply; None if staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
         row = await db.fetchrow(SQL["lock_stale"], reply_id, version)
@@ -147,12 +147,12 @@ async def _reclassify(
             return await _correct(db, stale, read, decision, actor, at)
         if not dry_run:
             await db.execute(SQL["store_version"], reply_id, read.rule, version)
-        return Reclassified(reply_id, reply.text, reply.reading, read.reading, read.rule, changed=changed)
+        return ReclassifiedReply(reply_id, reply.text, reply.reading, read.reading, read.rule, changed=changed)
 
 
 async def _correct(
     db: Connection, stale: _StaleReply, read: Classification, decision: ReplyDecision, actor: Actor, at: datetime
-) -> Reclassified:
+) -> ReclassifiedReply:
     reply, message = stale.reply, stale.message
     subject = asked_about(message)
     await retract_answer(db, reply, actor=actor)
@@ -176,7 +176,7 @@ async def _correct(
     )  # fmt: skip
     detail = {"from": reply.reading, "to": read.reading, "rule": read.rule, "version": read.version}
     await record(db, actor, AuditAction.REPLY_RECLASSIFIED, reply.label, detail, at=at)
-    return Reclassified(
+    return ReclassifiedReply(
         reply.reply_id, reply.text, reply.reading, read.reading, read.rule, changed=True, answer_id=answer_id,
         why_open=why,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from ballots.ballots import ballot_names, create_ballot, enrol, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, find_claim_by_link, record_claim, retract_claim
 from ballots.counts import finish_contacted
 from ballots.past_dates import Dates, constants_at, past_dates
-from ballots.score import score
+from ballots.score import find_score
 from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
@@ -229,7 +229,7 @@ class BallotSubject(Subject):
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:  # noqa: ARG002
         """Return its turnout, as far as it is known."""
-        turnout = await score(db, self.subject_id, now)
+        turnout = await find_score(db, self.subject_id, now)
         return SubjectStatus(
             {"turnout": turnout},
             f"{turnout.confirmed:,} of {turnout.electorate:,} {verb(turnout.confirmed, 'says', 'say')} they have voted;"

@@ -99,7 +99,7 @@ class MessageLine:
     kind: str | None = None
 
 
-async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
+async def find_history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
     """Return the events of a message, oldest first; none if there is no such message.
 
     Args:

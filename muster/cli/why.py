@@ -26,7 +26,7 @@ from messaging.outbox.erasure import written_to_address
 from messaging.outbox.history import (
     HistoryEvent,
     MessageStatus,
-    history,
+    find_history,
     message_status,
     messages_of,
     messages_to_nobody,
@@ -228,7 +228,7 @@ async def _story(db: Connection, message_id: int, answers: list[AnswerEvent], zo
     return MessageStory(
         message,
         person,
-        await history(db, message_id, zone),
+        await find_history(db, message_id, zone),
         await name_of(db, message.campaign_id) if message.campaign_id is not None else None,
         answers,
         await written_date(db, message_id) if message.reason == Reason.UNREADABLE_DATE else None,

@@ -148,7 +148,7 @@ async def create_question(
     opens, closes = _times(spec, zone)
     words = _words(spec)[DEFAULT]
     async with db.transaction():
-        await db.execute(SQL["one_letter_at_a_time"])
+        await db.execute(SQL["lock_letters"])
         question_id = await db.fetchval(
             SQL["create_question"], spec.name, spec.title, spec.organisation or "", spec.asks, words.comment, opens,
             closes, zone, spec.translations_json(), await create_goal(db, f"question {spec.name}"), now,
@@ -203,18 +203,6 @@ async def get_question(db: Connection, name: str) -> Question:
         names = await question_names(db)
         known = names_instead(name, names) if names else "Make one with: muster question create FILE"
         raise NotFound(f"There is no question {name}.", remedy=known)
-    return question_of(dict(row))
-
-
-async def question_by_id(db: Connection, question_id: int) -> Question:
-    """Look up a question by its id.
-
-    Raises:
-        NotFound: there is none.
-    """
-    row = await db.fetchrow(SQL["question_by_id"], question_id)
-    if row is None:
-        raise NotFound(f"There is no question {question_id}.")
     return question_of(dict(row))
 
 

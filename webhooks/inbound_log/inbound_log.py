@@ -84,7 +84,7 @@ class Intake:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[_Arrival] = []
+        self._waiting: list[_PendingItem] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def store(
@@ -120,7 +120,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
         row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
-        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.ANSWER_TIMEOUT))
+        self._waiting.append(_PendingItem(row, stored, loop.time() + in_time.ANSWER_TIMEOUT))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         with as_unavailable():  # the writer enforces the timeout
@@ -149,7 +149,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class _PendingItem:
     """Item that waits to be stored: its row, the future for the row's id, and the deadline (the loop's time)."""
 
     row: tuple[str, str, str, dict[str, Any], datetime, bool]
@@ -170,7 +170,7 @@ class _Arrival:
             self.stored.set_result(result)
 
 
-async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequence[_Arrival]:
+async def _without_links(runtime: Runtime, batch: Sequence[_PendingItem]) -> Sequence[_PendingItem]:
     """Return a batch with sign-in links masked; most batches have no sign of a link, and cost no look-up."""
     words = [arrival.row[2:4] for arrival in batch]
     if not document_might_hold(words):
@@ -183,7 +183,7 @@ async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequenc
     ]
 
 
-async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
+async def _store(runtime: Runtime, batch: Sequence[_PendingItem]) -> None:
     """Write a batch in one statement; if that fails, one by one, so that a bad row costs none of the others."""
     try:
         rows = await runtime.pool.fetch(SQL["store_items"], *zip(*(arrival.row for arrival in batch), strict=True))
@@ -309,7 +309,7 @@ async def process(
     return done
 
 
-async def process_these(
+async def process_now(
     runtime: Runtime, db: Connection, inbound_ids: Collection[int], handlers: Mapping[str, ItemHandler]
 ) -> bool:
     """Process some waiting items, whether or not they are due.

@@ -279,7 +279,7 @@ async def remove(db: Connection, name: str, *, actor: Actor) -> None:
         await record(db, actor, AuditAction.WEBHOOK_REMOVED, f"webhook {name}")
 
 
-async def deliveries(
+async def list_deliveries(
     db: Connection, name: str, *, failed: bool = False, seq: int | None = None, limit: int = 50
 ) -> list[DeliveryAttempt]:
     """List attempts to deliver, the latest first.

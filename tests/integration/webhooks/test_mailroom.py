@@ -20,7 +20,7 @@ from tests.support.another_email import another_email
 from tests.support.clocks import FixedClock
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.mailroom_clients import NOON, state_of
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_files import MailboxCounts, read_mailbox
 
