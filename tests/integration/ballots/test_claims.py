@@ -14,6 +14,7 @@ from ballots.counts import compact_turnout, find_differences, find_totals
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from tests.support.electorate import add_ballot, add_person, add_unit, claim_status
+from tests.support.outbox_rows import add_messages, add_step
 
 _ballots = count()
 
@@ -99,17 +100,8 @@ async def test_a_vote_retracted_beside_another_still_counts(db: Connection) -> N
 
 async def test_a_vote_withdraws_what_is_queued_in_the_same_transaction(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    step = await db.fetchval(
-        "insert into step (campaign_id, position, template, content, purpose, channels, secret, goal_id, state)"
-        " select 1, 1, 'x', '{}'::jsonb, 'service', '{sms}', 'x', goal_id, 'running' from ballot where ballot_id = $1"
-        " returning step_id",
-        ballot,
-    )
-    message = await db.fetchval(
-        "insert into message (step_id, campaign_id, person_id, channel, address)"
-        " values ($1, 1, $2, 'sms', '+447700900001') returning message_id",
-        step, person,
-    )  # fmt: skip
+    step = await add_step(db, goal_id=await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot))
+    [message] = await add_messages(db, step, "sms", ["+447700900001"], first_person=person)
 
     async with db.transaction():
         await _beat_once(db, ballot, person, "voted")
