@@ -69,7 +69,7 @@ class TurnoutImportReport:
         sheet: the file, read.
         source: the source of its claims.
         recorded: members with a new claim.
-        by_kind: the same by kind of claim.
+        by_kind: members with a new claim, by kind of claim.
         known: rows with nothing new.
         silent: rows that say nothing about the ballot (no answer, busy …).
         contradictions: of those recorded, the ones that contradict the member's status.

@@ -61,7 +61,7 @@ class Score:
         high: the high end of the band, in votes.
         over_report: the correction that was applied, 0.13 for 13 points.
         threshold: the share of the electorate that must vote.
-        target: the same in votes.
+        target: the threshold in votes.
         reached: the estimate has reached the target, in every constituency that must pass by itself.
         needed: further confirmations until then, at most as many as are missing; 0 when it is reached.
         days_left: until the last safe posting day, or the close; before the opening, the whole time.

@@ -108,7 +108,7 @@ async def create_campaign(
     """Create a campaign, ready to be launched.
 
     A draft that is replaced is deleted with its steps. Its subject goes too if no other campaign asks about it and
-    nobody has answered. Then the campaign is made anew; if that fails, nothing is changed.
+    nobody has answered. Then the campaign is created again; if that fails, nothing is changed.
 
     Args:
         runtime: the runtime.

@@ -263,7 +263,7 @@ def _decide_again(
 
     Args:
         person: the person.
-        message: theirs; None if they have none yet.
+        message: the person's message; None if they have none yet.
         taken: addresses of the step's messages to people who have them now; somebody with another address gets their
             message there.
         dues: when messages are due.

@@ -1,6 +1,6 @@
 """Times of messages that are due before or after a date of each person, an attribute such as `appointment_at`.
 
-The attribute's text is read anew whenever it is needed: at a preview, at the launch, and when a person changes. `24
+The attribute's text is read again whenever it is needed: at a preview, at the launch, and when a person changes. `24
 hours` before is so many hours, `1 day` before is the same time on the person's clock the day before.
 """
 

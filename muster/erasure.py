@@ -98,7 +98,7 @@ class FoundTraces:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values, for the confirmation."""
+        """Return what would be erased as JSON values, for the confirmation."""
         traces = self.traces
         return {
             "member_id": traces.external_id or None,

@@ -58,7 +58,7 @@ class Person:
     left_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the person as plain values."""
         return {
             "external_id": self.external_id,
             "first_name": self.first_name,
@@ -135,7 +135,7 @@ class PersonName:
         return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the number and the name as plain values."""
         return {"external_id": self.external_id, "name": self.name}
 
 

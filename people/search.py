@@ -42,7 +42,7 @@ class FoundPerson:
     addresses: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the person as plain values."""
         return asdict(self)
 
 

@@ -56,7 +56,7 @@ class Recipient:
         address: the number or mailbox it was sent to.
         sent_at: when it was sent; None while that is not known.
         first_name: their first name; may be empty.
-        language: theirs.
+        language: the member's language.
         time_zone: the zone of the times in the message.
         appointment_at: the time of the appointment that the message speaks of, as it is written; None for none.
         place: its place, likewise.

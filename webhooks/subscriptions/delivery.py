@@ -271,7 +271,7 @@ async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, probl
     detail: dict[str, Any] = {"webhook": delivery.name, "problem": problem}
     if state == "gone":
         title = f"The webhook {delivery.name} was stopped: its receiver says that it is gone for good (410)."
-        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {delivery.name}"
+        remedy = f"If that is a mistake, add it again; else: muster webhooks remove {delivery.name}"
     elif state == "paused":
         title = f"The webhook {delivery.name} was paused: its receiver has accepted nothing for three days."
         remedy = f"Fix the receiver, then: muster webhooks resume {delivery.name}; it goes on from where it stopped."

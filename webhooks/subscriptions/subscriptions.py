@@ -310,7 +310,7 @@ async def _change(db: Connection, action: str, name: str, argument: object) -> i
     subscription = await get_subscription(db, name)
     raise Conflict(
         f"The webhook {name} is {subscription.state} and cannot be {action}d.",
-        remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
+        remedy="Its receiver said that it is gone for good (410): remove it, and add it again."
         if subscription.state == "gone"
         else "",
     )

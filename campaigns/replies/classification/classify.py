@@ -40,7 +40,7 @@ MAX_POLITE_WORDS: Final = 8
 """Most polite words beside the matched words of a reply that says nothing else."""
 
 MAX_POLITE_WORDS_OF_WISH: Final = 16
-"""The same beside an opt-out, which people often write like a letter."""
+"""Most polite words beside an opt-out that says nothing else: people often write one like a letter."""
 
 _LABEL: Final = re.compile(
     r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"

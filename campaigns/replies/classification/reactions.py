@@ -42,7 +42,7 @@ class _Words:
 
     Attributes:
         verbs: words for the action.
-        joined: the same in scripts without spaces between words.
+        joined: words for the action in scripts without spaces between words.
         beside: words that may stand with them.
         whole: pattern for reactions that repeat no message.
     """
