@@ -22,6 +22,7 @@ from core.errors import NotFound
 from core.runtime import Runtime
 from messaging.suppression import lift, suppress
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.outbox_rows import add_messages, add_step
 
 
 async def _vote(db: Connection, ballot: int, person: int) -> None:
@@ -115,17 +116,9 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
         ),
         start=1,
     ):
-        step = await db.fetchval(
-            "insert into step (campaign_id, position, template, content, purpose, channels, secret, goal_id)"
-            " select 1, $2, 'x', '{}'::jsonb, 'service', '{sms}', 'x', goal_id from ballot where ballot_id = $1"
-            " returning step_id",
-            about, position,
-        )  # fmt: skip
-        await db.execute(
-            "insert into message (step_id, campaign_id, person_id, channel, address, state)"
-            " values ($1, 1, $2, 'sms', '+447700900001', $3::text::message_state)",
-            step, person, state,
-        )  # fmt: skip
+        goal = await db.fetchval("select goal_id from ballot where ballot_id = $1", about)
+        step = await add_step(db, position=position, goal_id=goal)
+        await add_messages(db, step, "sms", ["+447700900001"], first_person=person, state=state)
     await refresh_reach(db, ballot)
     counted = _reach(await find_totals(db, ballot))
     assert counted == _expected(1, sms=0, email=1, contacted=1), "two messages, one member contacted"
