@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from campaigns.variables import with_well_known
+from campaigns.variables import example_variables
 from core.db import Connection, load_queries
-from core.keyring import example_token
 from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
@@ -91,7 +90,7 @@ async def plan_languages(
             "email": [person for person in theirs if person not in by_text],
         }
         looked_at = _spread(in_texts, len(by_text), sample)
-        rendered = [renderer.sms(variables) for variables in await variables_of(db, looked_at, public_url)]
+        rendered = [renderer.sms(variables) for variables in await example_variables(db, looked_at, public_url)]
         plans.append(_plan(renderer, language, {name: some for name, some in by_channel.items() if some}, rendered))
     return tuple(plans)
 
@@ -123,14 +122,3 @@ def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
 async def people_by_language(db: Connection) -> dict[str, int]:
     """Count people by language, the most spoken first."""
     return {row["language"]: row["n"] for row in await db.fetch(SQL["count_languages"])}
-
-
-async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
-    """Return the variables of some people, with links as long as real ones."""
-    token = example_token()
-    links = {
-        "confirm_link": f"{public_url}/{token}",
-        "unsubscribe_link": f"{public_url}/u/{token}",
-        "preferences_link": f"{public_url}/p/{token}",
-    }
-    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["list_variables"], people)]

@@ -16,10 +16,11 @@ from campaigns.addressing import Decision, decide
 from campaigns.advice import greets_by_name, step_advice
 from campaigns.audience import step_audience
 from campaigns.date_plan import plan_dates
-from campaigns.languages import LanguagePlan, plan_languages, variables_of
+from campaigns.languages import LanguagePlan, plan_languages
 from campaigns.launch_plan import Example, LaunchPlan, StepPlan
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
+from campaigns.variables import example_variables
 from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
@@ -34,7 +35,7 @@ SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""
 
 
-async def plan(
+async def plan_launch(
     db: Connection,
     campaign_id: int,
     *,
@@ -211,7 +212,7 @@ async def _examples(
 async def _render_text(
     db: Connection, renderer: Renderer, channel: ChannelName, person_id: int, public_url: str
 ) -> str:
-    [variables] = await variables_of(db, [person_id], public_url)
+    [variables] = await example_variables(db, [person_id], public_url)
     if channel == "sms":
         return renderer.sms(variables).text
     mail = renderer.email(variables)

@@ -25,7 +25,7 @@ import orjson
 MASK: Final = "••••••"
 """Text in place of a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
-"""The same in raw mails, which may be in any encoding."""
+"""Text in place of a secret in raw mails, which may be in any encoding."""
 MIN_PIECE_LENGTH: Final = 20
 """Characters of a token that are recognised without the others; fewer are too few to guess the rest by."""
 TOKEN_LENGTH: Final = 43
@@ -84,7 +84,7 @@ def might_hold(text: str) -> bool:
 
 
 def document_might_hold(document: object) -> bool:
-    """Return the same of a JSON document."""
+    """Tell whether a JSON document might hold such a link, as `might_hold` does of a text."""
     return might_hold(orjson.dumps(document, default=str).decode())
 
 

@@ -1,21 +1,10 @@
-"""Processing of replies by text or mail: its subject records an answer, or it is an opt-out; each reply has a row.
+"""Replies by text or mail: the subject of the message a reply answers records its answer, or it opts its author out.
 
-The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice. What a
-reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
+Each reply has a row. The subject decides what is recorded: a claim about a ballot, a response to a question, nothing
+about a notice. What a reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
 
 Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
 the person, the opt-out and the reply are committed together or not at all.
-
-How sure an answer is:
-
-| confidence | how the answer came |
-| --- | --- |
-| 0.95 | a button on the member's page, pressed once by what looks like a person |
-| 0.95 | the digit that a text offered |
-| 0.90 | a reply that a member of staff read |
-| 0.85 | a reply in words that a rule read |
-| 0.80 | a button, after a second question |
-| 0.50 | a button, after a second question, pressed very fast or by a client that calls itself a machine |
 """
 
 from __future__ import annotations
@@ -35,11 +24,12 @@ from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import as_unclear
+from campaigns.replies.confidence import READ_BY_STAFF
 from campaigns.replies.open_asks import MessageChoice, OpenAsk, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
 from campaigns.replies.replies import NewReply, StoredReply, add_reply
-from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
+from campaigns.replies.reply_decision import answer_of_reply, classification_about, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
@@ -51,8 +41,6 @@ from core.errors import Conflict
 from people.search import find_holders
 
 SQL: Final = load_queries(__file__)
-
-READ_BY_STAFF: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +135,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     read = await _read(db, inbound, choice)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
-    reply = _ReadReply(inbound, choice.message, choice.candidates, read, *await _sender_of(db, inbound, choice.message))
+    reply = _ReadReply(inbound, choice.message, choice.candidates, read, *await _author_of(db, inbound, choice.message))
     await _apply(db, reply)
     if read.reading == TAKE_BACK and not await _take_back(db, reply):
         reply = replace(reply, read=without_take_back(read))
@@ -182,10 +170,9 @@ async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> int
     inbound, message, subject = reply.inbound, reply.message, reply.subject
     if meaning is None or message is None or subject is None or reply.person_id is None:
         return None
-    answer = Answer(
-        reply.person_id, meaning, inbound.channel, "member", confidence_of(reply.read), message.message_id,
-        inbound.received_at, message.campaign_id, reply.read.comment,
-    )  # fmt: skip
+    answer = answer_of_reply(
+        reply.read, meaning, message, person_id=reply.person_id, channel=inbound.channel, at=inbound.received_at
+    )
     return await subject.record(db, answer)
 
 
@@ -301,7 +288,7 @@ async def _read_about(
     return read
 
 
-async def _sender_of(
+async def _author_of(
     db: Connection, inbound: Inbound, message: AnsweredMessage | None
 ) -> tuple[int | None, str | None]:
     """Return the author, and the reason why they are not certain enough for a claim; None if they are."""

@@ -7,8 +7,8 @@ first of these rules that fits:
 2. The text can be an answer to one message only: by the letter behind its digit ("1 B"), or by words that are an answer
    to no other ("voted").
 3. The text can answer several, but all except one are answered already: it answers that one.
-4. The text can answer several unanswered ones: its person is asked back. 5. All that it can answer are answered
-already: it changes the answer to the latest of them.
+4. The text can answer several unanswered ones: its person is asked back.
+5. All that it can answer are answered already: it changes the answer to the latest of them.
 """
 
 from __future__ import annotations

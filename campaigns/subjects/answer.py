@@ -76,8 +76,8 @@ class AnswerTable:
     Attributes:
         answers: the label of each answer.
         everybody: how many people gave each.
-        shares: the same in whole per cent, `41%`; "" while nobody has answered.
-        units: the same for each unit that has any, by its path; "" for people without a unit.
+        shares: how many of all people gave each, in whole per cent, `41%`; "" while nobody has answered.
+        units: how many gave each answer in each unit that has any, by its path; "" for people without a unit.
     """
 
     answers: tuple[str, ...]
@@ -92,7 +92,7 @@ class SubjectStatus:
 
     Attributes:
         figures: what `muster campaign status --json` says beside the steps.
-        sentence: the same in words; "" if there is nothing to say.
+        sentence: the figures in words; "" if there is nothing to say.
         answers: the answers by unit; None if they are not shown beside the campaign.
     """
 

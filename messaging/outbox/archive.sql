@@ -15,7 +15,7 @@ select exists (
     )
 );
 
--- name: do_not_wait_long
+-- name: set_short_timeouts
 -- Limits the wait for a lock: making or dropping a year's tables locks out everybody who reads the archive.
 set local lock_timeout = '2s';
 

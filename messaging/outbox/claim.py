@@ -54,7 +54,7 @@ class DueQueue:
 
 
 @dataclass(slots=True)
-class Claimed:
+class ClaimedMessage:
     """Message that a worker may send as long as its heartbeat holds.
 
     Attributes:
@@ -71,7 +71,7 @@ class Claimed:
 
 
 @dataclass(slots=True, kw_only=True)
-class ClaimedTransactional(Claimed):
+class ClaimedTransactional(ClaimedMessage):
     """Claimed message without a step, with its contents.
 
     Attributes:
@@ -100,7 +100,7 @@ class Claim:
         stopped: how many messages the eligibility check withdrew or put off instead, by state.
     """
 
-    messages: list[Claimed]
+    messages: list[ClaimedMessage]
     stopped: dict[str, int]
 
 
@@ -140,18 +140,18 @@ async def claim(
             rows = await db.fetch(SQL["claim"], *arguments)
     else:
         rows = await db.fetch(SQL["claim"], *arguments)
-    messages: list[Claimed] = []
+    messages: list[ClaimedMessage] = []
     stopped: dict[str, int] = {}
     for message_id, attempt, address, variables, sender_id, state in rows:
         if state == "sending":
-            messages.append(Claimed(message_id, attempt, address, variables, sender_id, dispatcher_id))
+            messages.append(ClaimedMessage(message_id, attempt, address, variables, sender_id, dispatcher_id))
         else:
             stopped[state] = stopped.get(state, 0) + 1
     return Claim(messages, stopped)
 
 
 async def _claim_transactional(db: Connection, due: DueQueue, limit: int, now: datetime, dispatcher_id: int) -> Claim:
-    messages: list[Claimed] = []
+    messages: list[ClaimedMessage] = []
     stopped: dict[str, int] = {}
     for row in await db.fetch(SQL["claim_transactional"], due.sender_id, due.channel, now, limit, dispatcher_id):
         columns = dict(row)
@@ -163,7 +163,7 @@ async def _claim_transactional(db: Connection, due: DueQueue, limit: int, now: d
     return Claim(messages, stopped)
 
 
-async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
+async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
     """Return a message of unknown outcome as it was claimed: it is composed again to search for it, not to send it.
 
     Args:
@@ -172,13 +172,13 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
     """
     fields = (row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     if row["step_id"] is not None:
-        return Claimed(*fields)
+        return ClaimedMessage(*fields)
     claimed_row = await db.fetchrow(SQL["read_transactional"], row["message_id"])
     assert claimed_row is not None
     return ClaimedTransactional(*fields, **claimed_row)
 
 
-async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
+async def hand_back(db: Connection, messages: Sequence[ClaimedMessage]) -> int:
     """Put back claimed messages that were never on the wire; return how many were still this worker's."""
     if not messages:
         return 0

@@ -61,7 +61,7 @@ DRAIN_TIMEOUT: Final = 20.0
 MAX_OUTCOME_DELAY: Final = 0.01
 """Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_SLOWDOWN: Final = 8.0
-"""Seconds for which a sender is slowed down, is slowed down before an alert is raised."""
+"""Seconds a sender may be slowed down before an alert is raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -342,7 +342,7 @@ class Pipeline:
             self._counts["handed_back"] += await self._schedule.hand_back()
 
     async def _alert_if_slowed(self) -> None:
-        """Raise an alert when a provider has slowed a sender down down for long; resolve it when it accepts again."""
+        """Raise an alert when a provider has slowed a sender down for long; resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
         if self._slowed_reply and not self._alerted:
             async with self._runtime.pool.acquire() as db:

@@ -25,7 +25,7 @@ from core.runtime import Runtime
 from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
-    Claimed,
+    ClaimedMessage,
     ClaimedTransactional,
     DueQueue,
     claim,
@@ -33,7 +33,7 @@ from messaging.outbox.claim import (
     due_transactional,
     hand_back,
 )
-from messaging.outbox.compose import Composed, Composers
+from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
@@ -56,8 +56,8 @@ log = structlog.get_logger(__name__)
 class Dispatch:
     """Message whose turn has come, composed and routed."""
 
-    message: Claimed
-    composed: Composed
+    message: ClaimedMessage
+    composed: ComposedMessage
     route: Route
     ready_since: float = 0.0
 

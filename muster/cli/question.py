@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.extension import Extended, extend_subject
+from campaigns.extension import ExtensionResult, extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -180,7 +180,7 @@ def extend(name: str, closes: TypedDate, actor: Actor, *, as_json: bool) -> None
         click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
 
 
-async def _extend(name: str, closes: TypedDate, actor: Actor) -> Extended:
+async def _extend(name: str, closes: TypedDate, actor: Actor) -> ExtensionResult:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
         at = closes.end(zone)

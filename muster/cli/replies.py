@@ -268,7 +268,7 @@ async def _close(reply_id: int, actor: Actor) -> bool:
         return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[reclassify.Reclassified]]:
+async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[reclassify.ReclassifiedReply]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await reclassify.reclassify(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 

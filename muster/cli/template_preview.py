@@ -57,7 +57,7 @@ class Preview:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return the preview as JSON values."""
         own, *others = self.choices
         return {
             "template": self.template.name,

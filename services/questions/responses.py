@@ -181,7 +181,7 @@ async def change_dates(
 
 async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:
     """Return a person's present answer to a question; None while they have none."""
-    row = await db.fetchrow(SQL["present_answer"], question_id, person_id)
+    row = await db.fetchrow(SQL["find_present_answer"], question_id, person_id)
     return None if row is None else PresentAnswer(**{**row, "comment_ids": tuple(row["comment_ids"])})
 
 

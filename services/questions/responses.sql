@@ -108,7 +108,7 @@ from response r
 left join response undone on undone.retracts = r.response_id
 where r.response_id = $1;
 
--- name: present_answer
+-- name: find_present_answer
 -- The present answer of a person, and the comments that they have left since and not taken back.
 select
   s.response_id, s.answer, r.message_id, r.at,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +21,7 @@ from messaging.content.templates import Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import DueQueue
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
-from messaging.outbox.reconcile import Reconciled, reconcile
+from messaging.outbox.reconcile import ReconcileCounts, reconcile
 from messaging.states import ChannelName
 from sandbox import Sandbox
 
@@ -173,21 +171,13 @@ async def deliver(runtime: Runtime) -> DispatchCounts:
         return await dispatcher.run(until_idle=True)
 
 
-async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + seconds
-    while not await true():
-        assert time.monotonic() < deadline, "it did not become so in time"
-        await asyncio.sleep(0.02)
-
-
 def later(**parts: float) -> datetime:
     return NOON + timedelta(**parts)
 
 
 async def reconcile_steadily(
     runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float
-) -> Reconciled:
+) -> ReconcileCounts:
     """One reconciliation by a worker whose heartbeat has long been steady."""
     dispatcher_id = await runtime.pool.fetchval(
         "insert into dispatcher (name, until, steady_since)"

@@ -8,6 +8,7 @@
 | `ask_back` | words that seem to take an answer back | that somebody will read them (`will_read`) |
 | `taken_back` | words that take an answer back | what counts now (`took_back`, `undone_to`) |
 
-`words` says how to answer, and makes our texts anew to recognise them in replies; `sending` queues them.
+`campaigns.replies.asking_words` says how to answer, and renders our texts again to recognise them in replies; `sending`
+queues them.
 Keywords that a provider itself confirms, such as STOP at Twilio, are not confirmed again (`webhooks/sms/`).
 """

@@ -18,16 +18,14 @@ from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
     MAYBE,
-    REPEATED,
     Classification,
     is_alone,
     is_limited,
-    is_reaction,
     may_wish,
+    read_own_words,
 )
 from campaigns.replies.classification.compound import find_compound
 from campaigns.replies.classification.mail import OwnMail
-from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 from campaigns.subjects.answer import NamedAnswer
@@ -56,17 +54,7 @@ def read_named_answer(text: str, sent: Sequence[str], reads: Reads) -> Classific
         sent: the message it answers, in each of its forms: its words are not the person's.
         reads: reads the answer.
     """
-    rules = load_rules()
-    if is_reaction(rules, text, sent):
-        return Classification("reaction", "reaction", rules.version, alone=True)
-    own = own_text(text, sent)
-    if own.repeats and not own.text:
-        return Classification("unclear", REPEATED, rules.version)
-    read = _read(rules, own.text, reads)
-    if not own.doubtful:
-        return read
-    plain = read.reading == "opt_out" and read.rule != COMPOUND
-    return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
+    return read_own_words(text, sent, lambda rules, words: _read(rules, words, reads))
 
 
 def read_named_mail(mail: OwnMail, reads: Reads) -> Classification:

@@ -22,7 +22,7 @@ from campaigns.spec import CampaignSpec, load_campaign_file
 from core.errors import SpecError
 from core.runtime import Runtime
 from core.settings import ROOT
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from muster.operator import operator
@@ -161,7 +161,7 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
             "will_attend", (("accepted", None), ("cancelled", "date_moved_back")),
         )  # fmt: skip
     async with connected(visit.runtime) as db:
-        told = await history(db, (await rows(db, 2))["1"]["message_id"])
+        told = await find_history(db, (await rows(db, 2))["1"]["message_id"])
     late = "Their date changed after this was sent, and nothing has told them the new one."
     assert [event.words for event in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
 
@@ -174,7 +174,7 @@ async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) ->
     await visit.on("2026-12-03 09:00")
     await visit.on("")
     async with connected(visit.runtime) as db:
-        told = await history(db, (await rows(db, 2))["1"]["message_id"])
+        told = await find_history(db, (await rows(db, 2))["1"]["message_id"])
     dates = [event.detail["date"] for event in told if event.code == "date_moved_late"]
     assert [date and date[:10] for date in dates] == ["2026-12-02", "2026-12-03", None]
     assert await visit.steps() == (("accepted", "date_moved_late"), ("skipped", "left_audience"))

@@ -15,7 +15,7 @@ from rich.console import Console
 from ballots.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.preview import plan
+from campaigns.preview import plan_launch
 from campaigns.replies.answers import Inbound, answer_reply
 from core.db import Connection
 from core.runtime import Runtime
@@ -74,7 +74,7 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
         muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), operator("staff")
     )
     async with connected(muster) as db:
-        first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, _ = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
 
     assert {language.language: dict(language.messages) for language in first.languages} == {
         "en": {"sms": 1, "email": 1}, "cy": {"sms": 1}, "cy-gb": {"email": 1}, "pl": {"sms": 1},
@@ -99,7 +99,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     async with connected(muster) as db:
-        first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, second = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     kinds = [(example.channel, example.language, example.messages) for example in first.examples]
     assert kinds[0] == ("sms", "en", 2)
     assert set(kinds[1:]) == {("email", "en", 1), ("sms", "cy", 1), ("email", "cy", 1)}
@@ -118,7 +118,7 @@ async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
-        first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, _ = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     screen = StringIO()
     Console(width=200, file=screen).print(plan_table(first))
     words = screen.getvalue()
@@ -136,7 +136,7 @@ async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pyt
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
-        _, texts = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        _, texts = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     english, welsh = texts.languages
     assert (english.language, english.rendered, english.segments) == ("en", 19, 57)
     assert (welsh.language, welsh.rendered, welsh.ucs2, welsh.segments) == ("cy", 2, 2, 9)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
-from campaigns.replies.presses import PRESSED_CONFIDENCE, answer_link
+from campaigns.replies.confidence import PRESSED_ONCE
+from campaigns.replies.presses import answer_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
@@ -156,7 +157,7 @@ async def test_a_button_whose_message_is_no_longer_kept_is_not_answered(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     pressed = await answer_link(
-        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_CONFIDENCE, inbound_id=1, at=NOON
+        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_ONCE, inbound_id=1, at=NOON
     )
     await superuser.execute("set session_replication_role = replica")
     await superuser.execute("delete from message where message_id = $1", ann.message_id)

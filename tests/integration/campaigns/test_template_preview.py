@@ -14,12 +14,11 @@ import pytest
 
 from ballots.ballots import create_ballot
 from ballots.spec import load_ballot_spec
-from campaigns.variables import RESERVED
 from core.db import open_pool
 from core.settings import ROOT, Settings
 from muster.operator import operator
-from people.imports.imports import import_people
 from tests.support.command import run_command
+from tests.support.member_files import import_members
 
 FEEDBACK = ROOT / "sandbox" / "demo" / "visit-2026.toml"
 
@@ -93,7 +92,7 @@ def muster(environment: dict[str, str], tmp_path: Path) -> Muster:
 
 async def _fill(url: str, folder: Path) -> None:
     pool = await open_pool(url, size=2)
-    await import_people(pool, folder / "members.csv", reserved=RESERVED, actor=operator("test"))
+    await import_members(pool, folder / "members.csv")
     async with pool.acquire() as db:
         await create_ballot(db, load_ballot_spec(folder / "ballot.toml"), actor=operator("staff"))
     await pool.close()

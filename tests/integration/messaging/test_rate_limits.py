@@ -10,7 +10,8 @@ from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.states import State
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.outbox_rows import add_messages, add_step, events, open_dispatcher, states, until, with_sandbox
+from tests.support.outbox_rows import add_messages, add_step, events, open_dispatcher, states, with_sandbox
+from tests.support.waiting import until
 
 RATE = 100.0
 BURST = 0.1

@@ -25,8 +25,9 @@ from muster import erasure
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.electorate import add_person
-from tests.support.outbox_rows import SMS_FROM, deliver, dispatcher, message, until, with_sandbox
+from tests.support.outbox_rows import SMS_FROM, deliver, dispatcher, message, with_sandbox
 from tests.support.traces import found_in
+from tests.support.waiting import until
 from webhooks.members.page_views import PageViews
 
 PHONE: Final = "+447700900471"

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from muster.operator import operator
 from staff.account_messages import queue_sign_in_link
 from staff.sign_in import link_works, make_sign_in_link
@@ -84,7 +84,7 @@ async def test_a_receipt_whose_words_name_one(room: MailroomSetup, db: Connectio
         form = status("undelivered", ErrorCode="30007", ErrorMessage=f"Filtered: {link.replace('https', 'hxxp')}")
         assert (await send(client, STATUS, form)).status == 204
     await process_inbound(room.runtime, 10)
-    assert [event.code for event in await history(db, recipient.message_id)][-1] == "30007"
+    assert [event.code for event in await find_history(db, recipient.message_id)][-1] == "30007"
     await assert_spent(db, token)
 
 
