@@ -24,8 +24,8 @@ from tests.bench.processes import cpu_seconds, family_cpu_seconds, python
 SECRET: Final = "a secret for benchmarks only and long enough"
 _OPEN: Final = (
     "select exists (select from unnest(array['queued', 'sending']::message_state[]) as waiting (state)"
-    " cross join lateral (select from message m where m.step_id = $1 and m.state = waiting.state order by m.reason limit 1)"
-    " as first_one)"
+    " cross join lateral (select from message m where m.step_id = $1 and m.state = waiting.state"
+    " order by m.reason limit 1) as first_one)"
 )
 """Ordered, so that it is one entry of an index: this is asked ten times a second beside what is measured."""
 _CAME_TO: Final = (
