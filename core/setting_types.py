@@ -235,7 +235,7 @@ def _address(value: str) -> str:
     return _without_usual_port(parts).rstrip("/")
 
 
-def _origin(value: str) -> str:
+def _public_address(value: str) -> str:
     address = _address(value)
     if urlsplit(address).path:
         raise ValueError(
@@ -358,7 +358,7 @@ Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
 Costs = Annotated[str, AfterValidator(_costs)]
 DomainRates = Annotated[str, AfterValidator(_domain_rates)]
 Address = Annotated[str, AfterValidator(_address)]
-Origin = Annotated[str, AfterValidator(_origin)]
+PublicAddress = Annotated[str, AfterValidator(_public_address)]
 Place = Annotated[str, AfterValidator(_place)]
 TemplateFolder = Annotated[Path, AfterValidator(_folder)]
 Country = Annotated[str, AfterValidator(_country)]
