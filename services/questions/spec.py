@@ -26,6 +26,31 @@ NOT_NAMES: Final = frozenset(
 )
 """Names of other readings of a reply, which no answer may have."""
 _NOT_ANSWERS: Final = frozenset(fold_phrase(word) for word in NETWORK_WORDS)
+_ADDED: Final = frozenset(
+    [
+        "a",
+        "all",
+        "it",
+        "me",
+        "now",
+        "ok",
+        "okay",
+        "please",
+        "pls",
+        "plz",
+        "sms",
+        "text",
+        "texts",
+        "thank",
+        "thanks",
+        "thx",
+        "this",
+        "today",
+        "us",
+        "you",
+    ]
+)
+"""Words that people leave out or put beside a word at will: “CANCEL please” is sent as CANCEL, too."""
 
 
 def _answer_name(value: str) -> str:
@@ -34,6 +59,12 @@ def _answer_name(value: str) -> str:
     if value in NOT_NAMES:
         raise ValueError(f"“{value}” already means something in replies; choose another name")
     return value
+
+
+def _is_network_word(phrase: str) -> bool:
+    """Tell whether a folded phrase is a word that networks act on, with nothing beside it that has a meaning."""
+    said = [word for word in phrase.split() if word not in _ADDED]
+    return phrase in _NOT_ANSWERS or " ".join(said) in _NOT_ANSWERS
 
 
 def _digit(value: object) -> object:
@@ -130,7 +161,7 @@ class QuestionSpec(SpecTable):
             plain = fold_phrase(phrase)
             if not plain:
                 raise ValueError(f"{key}: “{phrase}” has no letters or digits that somebody could text")
-            if plain in _NOT_ANSWERS:
+            if _is_network_word(plain):
                 raise ValueError(
                     f"{key}: “{phrase}” is a word that mobile networks act on themselves, so it never arrives as an"
                     " answer; choose another"

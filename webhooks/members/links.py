@@ -22,7 +22,15 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess
-from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import (
+    MAX_HASTY_TIME,
+    AnsweredView,
+    ViewStage,
+    find_used_answer,
+    nonce_key,
+    record_view,
+    suspicions,
+)
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import ButtonPress, Recipient, store_press, view_page
@@ -150,9 +158,14 @@ class _AnswerPress:
         return signals if self._button in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _show_used_page(self) -> web.Response:
-        """Show the current state if the page had been used or was too old; change nothing."""
+        """Show the current state if the page had been used, was too old or is another one's; change nothing.
+
+        A double click is told nothing of that, nor is somebody whose answer is known to be the one they pressed.
+        """
         recipient, nonce = await self._reload()  # read again: another press at the same moment may have been quicker
-        if recipient.status is not None or recipient.stopped:
+        given = await find_used_answer(self._db, nonce=self._nonce, message_id=recipient.message_id)
+        is_double = given == self._button[:40] and (recipient.status is not None or recipient.stopped)
+        if is_double or recipient.status == self._button.removeprefix("answer_"):
             return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
         return self._respond(recipient, self._subject.page(recipient, self._now, note="once_more"), nonce, status=409)
 

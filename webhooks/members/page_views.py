@@ -164,6 +164,12 @@ def suspicions(
     return sorted({*used.signals, *(name for name, here in seen.items() if here)})
 
 
+async def find_used_answer(db: Connection, *, nonce: str, message_id: int) -> str | None:
+    """Return what was pressed on a page view, by its form's nonce; None if nothing was, or it is another message's."""
+    answer: str | None = await db.fetchval(SQL["find_used_answer"], nonce_digest(nonce), message_id)
+    return answer
+
+
 def nonce_key(nonce: str) -> str:
     """Return an answer's key in the inbound log: the same press twice is one answer."""
     return nonce_digest(nonce).hex()

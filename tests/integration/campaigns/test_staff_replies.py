@@ -120,7 +120,8 @@ async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, se
     refused = muster(settings, "replies", "answer", str(answered.reply_id), "Sorry.", status=1)
     assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
     assert f"muster replies read {answered.reply_id} opt_in" in refused.stderr
-    assert "is empty" in muster(settings, "replies", "answer", str(answered.reply_id), " ", status=1).stderr
+    for nothing in (" ", "\u200b", "\u2060\n\u00ad", "\u3164"):
+        assert "is empty" in muster(settings, "replies", "answer", str(answered.reply_id), nothing, status=1).stderr
     assert "no reply 99" in muster(settings, "replies", "answer", "99", "Hello", status=1).stderr
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 

@@ -14,7 +14,7 @@ from muster.operator import operator
 from tests.support.clocks import FixedClock
 from tests.support.council_commands import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
-from tests.support.inbound_rows import HEADLESS, look, press, serve
+from tests.support.inbound_rows import BROWSER, HEADLESS, look, press, read, serve
 from tests.support.member_states import Client
 from tests.support.question_pages import tap, write
 from tests.support.questions import AskedQuestion, add_question, ask
@@ -247,3 +247,32 @@ async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     assert [reply.why_open for reply in await open_replies(room.db)] == ["call_me"]
     await write(client, clock, path, page, "stop texting me")
     assert await room.db.fetchval("select reason from suppression where address = $1", PHONE) == "opted_out"
+
+
+async def test_a_press_with_the_nonce_of_another_page_is_told_that_nothing_was_noted(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    clock.wait(seconds=20)
+    for nonce in ("of-another-page", ""):
+        data = {**page.fields, "nonce": nonce, "answer": "answer_poor"}
+        response = await client.post(path, data=data, headers={"User-Agent": BROWSER})
+        assert response.status == 409
+        assert "This page had been used or was too old, so nothing was noted." in (await read(response)).words
+    assert await room.answer_of(ann) == ("good", None)
+
+
+async def test_a_double_click_is_told_only_what_was_answered(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await look(client, path)
+    await tap(client, clock, path, page, "answer_poor")
+    again = await client.post(path, data={**page.fields, "answer": "answer_poor"}, headers={"User-Agent": BROWSER})
+    assert again.status == 200
+    assert "nothing was noted" not in (await read(again)).words
+    other = await client.post(path, data={**page.fields, "answer": "answer_good"}, headers={"User-Agent": BROWSER})
+    assert other.status == 409, "the page was used for another answer"
+    assert await room.answer_of(ann) == ("poor", None)
