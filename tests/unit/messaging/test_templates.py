@@ -304,7 +304,7 @@ def test_the_examples_in_the_documentation_are_templates(tmp_path: Path) -> None
     ("sign", "name"),
     [
         ("\u202e", "U+202E (right-to-left override)"), ("\u2067", "U+2067 (right-to-left isolate)"),
-        ("\u200b", "U+200B (zero width space)"), ("\x85", "U+0085 (control character)"),
+        ("\u200b", "U+200B (zero width space)"), ("\u2060", "U+2060 (word joiner)"),
     ],
 )  # fmt: skip
 def test_a_control_character_is_refused_by_file_line_and_name(tmp_path: Path, sign: str, name: str) -> None:
