@@ -22,11 +22,22 @@ _DANGEROUS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\
 _BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkeys(
     "\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""
 )
-_PLAIN_CONTROLS: Final = frozenset("\t\n\r")
-_NEEDED: Final = frozenset("\u200c\u200d\u200e\u200f\u00ad")
-"""Invisible characters that scripts and emojis need, and the hyphen of a long word."""
-_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Letters and accents of some scripts that are not seen."""
+_PLAIN_CONTROLS: Final = frozenset(map(ord, "\t\n\r"))
+HIDDEN: Final = (
+    frozenset(
+        [
+            *range(0x20), *range(0x7F, 0xA0), 0x061C, 0x180E, 0x200B, *range(0x2028, 0x202F),
+            *range(0x2060, 0x2070), 0xFEFF,
+            *range(0xFFF9, 0xFFFC), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B),
+            0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0,  # letters and accents that are not seen
+        ]
+    )
+    - _PLAIN_CONTROLS
+)  # fmt: skip
+"""Characters that nobody sees, or that turn other words over. Joiners and marks of direction are not among them, nor is
+the soft hyphen: scripts, emojis and long words need them."""
+_TAGS: Final = frozenset(range(0xE0000, 0xE0080))
+_SURROGATES: Final = range(0xD800, 0xE000)
 _FLAG: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 """Flags of Wales, Scotland and the like: invisible letters behind a black flag."""
 
@@ -41,8 +52,7 @@ def refused_control(text: str) -> str | None:
     if text.isprintable() and text.isascii():
         return None
     for sign in _FLAG.sub("", text):
-        unseen = unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and sign not in _PLAIN_CONTROLS | _NEEDED
-        if unseen or sign in _FILLERS:
+        if ord(sign) in HIDDEN or ord(sign) in _TAGS or ord(sign) in _SURROGATES:
             name = unicodedata.name(sign, "control character").lower()
             return f"U+{ord(sign):04X} ({name})"
     return None
@@ -50,7 +60,7 @@ def refused_control(text: str) -> str | None:
 
 def is_blank(text: str) -> bool:
     """Tell whether nobody would see anything of a text: it has spaces and invisible characters alone."""
-    return all(unicodedata.category(sign)[0] in {"C", "Z"} or sign in _FILLERS for sign in text)
+    return all(unicodedata.category(sign)[0] in {"C", "Z"} or ord(sign) in HIDDEN for sign in text)
 
 
 def without_controls(text: str) -> str:

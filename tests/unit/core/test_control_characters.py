@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.control_characters import is_blank, refused_control, without_controls
+from core.control_characters import HIDDEN, is_blank, refused_control, without_controls
+from core.files.tables import clean
 from core.http.request_bodies import plain_json
 from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
@@ -147,6 +148,7 @@ def test_what_nobody_sees_is_refused(sign: str) -> None:
         "می\u200cخواهم",
         "Llan\u00adfair",
         "e\u0301",
+        "\u0600١٢",
         "🏴󠁧󠁢󠁷󠁬󠁳󠁿 Cymru",
         "",
     ],
@@ -154,3 +156,9 @@ def test_what_nobody_sees_is_refused(sign: str) -> None:
 def test_what_scripts_and_emojis_need_is_not_refused(text: str) -> None:
     assert refused_control(text) is None
     assert is_blank(text) == (not text)
+
+
+def test_no_hidden_character_is_left_in_a_cell_of_a_member_file() -> None:
+    for sign in map(chr, HIDDEN):
+        assert clean(f"Ann{sign}e").replace(" ", "") == "Anne"
+        assert refused_control(f"Ann{sign}e") is not None
