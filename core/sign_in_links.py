@@ -31,11 +31,11 @@ TOKEN_LENGTH: Final = 43
 """Characters of a whole token."""
 _MIN_CUT_LENGTH: Final = 12
 """Least characters behind the path of a link that are taken for a token, or for the beginning of one."""
-_WINDOW: Final = 16
+_WINDOW_LENGTH: Final = 16
 """Letters and digits of a digested run: 80 bits, so that nobody finds the run by its digest."""
-_STRIDE: Final = MIN_PIECE_LENGTH - _WINDOW + 1
+_STRIDE_LENGTH: Final = MIN_PIECE_LENGTH - _WINDOW_LENGTH + 1
 """Steps in which a long text is searched: one window of each piece is met, and then its neighbours are looked at."""
-_LONG: Final = 4000
+_LONG_LENGTH: Final = 4000
 """Letters and digits of a text that is searched in strides; in a shorter one each window is looked at."""
 _DIGEST_LENGTH: Final = 12
 _MIN_BLOCK_LENGTH: Final = 60
@@ -62,7 +62,7 @@ _BASE64_SIGNS: Final = (re.compile(r"[A-Za-z0-9+/_-]+"), re.compile(r"[A-Za-z0-9
 """Base64 of both alphabets; and with hyphens between its pieces."""
 _MIN_PACKED_DIGITS: Final = 32
 """Digits of a text that may be hexadecimal for a token; ids have fewer."""
-_PRINTABLE: Final = re.compile(rf"[ -~]{{{_WINDOW},}}")
+_PRINTABLE: Final = re.compile(rf"[ -~]{{{_WINDOW_LENGTH},}}")
 _ENCODED: Final = re.compile(r"[%&\\<=]|[^\x00-\x7f]")
 _UNITS: Final = (
     r"%(?:25)*[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}|\\+[nrt/]"
@@ -83,7 +83,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/]{2,}=
 def pieces_of(secret: str) -> set[bytes]:
     """Return digests of the pieces of a token, or of a link with a token, without regard to case and separators."""
     letters = (_letters(_SIGNS, run) for run in _WORD.findall(secret) if len(run) >= MIN_PIECE_LENGTH)
-    return {_digest(run, at) for run in letters for at in range(len(run) - _WINDOW + 1)}
+    return {_digest(run, at) for run in letters for at in range(len(run) - _WINDOW_LENGTH + 1)}
 
 
 def might_hold(text: str) -> bool:
@@ -95,7 +95,7 @@ def might_hold(text: str) -> bool:
     if "sign" in _BREAKS.sub("", text).lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
         return True
     letters = "".join(_SIGNS.findall(text))
-    if len(letters) < _WINDOW:
+    if len(letters) < _WINDOW_LENGTH:
         return False
     return _is_mixed(letters) or _is_folded(letters) or sum(map(str.isdigit, letters)) >= _MIN_PACKED_DIGITS
 
@@ -148,7 +148,7 @@ def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] |
     for block in _BASE64.finditer(text):
         if len(block[0]) >= _MIN_BLOCK_LENGTH:
             masked = _masked_block(block[0], known, recognised)
-            if masked == block[0] and len(masked) <= _LONG:
+            if masked == block[0] and len(masked) <= _LONG_LENGTH:
                 continue  # it may be something else, such as hexadecimal, or letters that run into a token
             parts += [_masked_text(text[upto : block.start()], known, recognised), masked]
             upto = block.end()
@@ -295,7 +295,7 @@ def _known_places(
         letters = _letters(signs, plain)
         if hits := set(_hits(letters, known, recognised)):
             origins = _origins(signs, plain)
-            yield from ((origins[at], origins[at + _WINDOW - 1] + 1) for at in hits)
+            yield from ((origins[at], origins[at + _WINDOW_LENGTH - 1] + 1) for at in hits)
     if depth:
         for signs in _BASE64_SIGNS:
             yield from _packed_places(plain, signs, 4, 3, _from_base64, known, recognised, depth)
@@ -344,8 +344,8 @@ def _origins(signs: re.Pattern[str], plain: str) -> list[int]:
 
 def _hits(letters: str, known: Collection[bytes], recognised: set[bytes] | None) -> Iterator[int]:
     """Yield the places of windows that are pieces of known tokens."""
-    count, upto = len(letters) - _WINDOW + 1, 0
-    for at in range(0, count, 1 if len(letters) <= _LONG else _STRIDE):
+    count, upto = len(letters) - _WINDOW_LENGTH + 1, 0
+    for at in range(0, count, 1 if len(letters) <= _LONG_LENGTH else _STRIDE_LENGTH):
         if at < upto or _digest(letters, at) not in known:
             continue
         first, upto = max(upto, at - TOKEN_LENGTH), min(count, at + TOKEN_LENGTH)
@@ -357,7 +357,7 @@ def _hits(letters: str, known: Collection[bytes], recognised: set[bytes] | None)
 
 
 def _digest(letters: str, at: int) -> bytes:
-    return hashlib.sha256(letters[at : at + _WINDOW].encode()).digest()[:_DIGEST_LENGTH]
+    return hashlib.sha256(letters[at : at + _WINDOW_LENGTH].encode()).digest()[:_DIGEST_LENGTH]
 
 
 def _is_mixed(word: str) -> bool:

@@ -21,7 +21,7 @@ from core.sign_in_links import document_might_hold, mask_credentials, mask_docum
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
 
-_RECENT: Final = timedelta(days=2)
+_RECENT_TIME: Final = timedelta(days=2)
 """Time after its end for which a link is recognised: what was quoted once is often quoted again."""
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ async def _masked(db: Connection, now: datetime, mask: Callable[[Any, set[bytes]
 
 async def _recent_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
     """Return, for each piece of a link that can be used or ended lately, the link that it belongs to."""
-    rows = await db.fetch(SQL["list_recent_links"], now - _RECENT)
+    rows = await db.fetch(SQL["list_recent_links"], now - _RECENT_TIME)
     return {piece: row["digest"] for row in rows for piece in row["pieces"]}
 
 

@@ -63,8 +63,8 @@ def _answer_name(value: str) -> str:
 
 def _is_network_word(phrase: str) -> bool:
     """Tell whether a folded phrase is a word that networks act on, with nothing beside it that has a meaning."""
-    said = [word for word in phrase.split() if word not in _ADDED]
-    return phrase in _NOT_ANSWERS or " ".join(said) in _NOT_ANSWERS
+    meant = [word for word in phrase.split() if word not in _ADDED]
+    return phrase in _NOT_ANSWERS or " ".join(meant) in _NOT_ANSWERS
 
 
 def _digit(value: object) -> object:
