@@ -234,7 +234,9 @@ class QuestionSubject(Subject):
     async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:  # noqa: ARG002
         """Return a person's present answer, however it was given, with the comments left beside it since."""
         present = await present_answer(db, self.subject_id, person_id)
-        return None if present is None else RetractableAnswer(present.response_id, present.at, present.comment_ids)
+        if present is None:
+            return None
+        return RetractableAnswer(present.response_id, present.at, present.comment_ids, present.repeated_ids)
 
     @classmethod
     def history_line(cls, name: str) -> str:

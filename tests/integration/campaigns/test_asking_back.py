@@ -140,6 +140,17 @@ async def test_the_answer_before_counts_again_and_the_sender_reads_so(room: Aske
     assert said == "Leeds Council: We have taken that back. Your answer before it counts again: “Good”."
 
 
+async def test_the_same_answer_twice_is_taken_back_as_one(room: AskedQuestion, ann: int) -> None:
+    for text in ("3", "1", "1 thanks", "1 nice staff", "undo"):
+        await room.says(text, PHONE)
+    assert await room.answer_of(ann) == ("poor", None)
+    ((_, said),) = await asked_back(room)
+    assert said == "Leeds Council: We have taken that back. Your answer before it counts again: “Poor”."
+    assert not await room.db.fetchval("select count(*) from response_comment"), "all words beside it are taken back"
+    await room.says("undo", PHONE)
+    assert await room.answer_of(ann) == (None, None)
+
+
 async def test_a_correction_replaces_the_answer(room: AskedQuestion, ann: int) -> None:
     await room.says("3", PHONE)
     await room.says("sorry i meant 1", PHONE)
