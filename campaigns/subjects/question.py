@@ -24,7 +24,7 @@ from core.spec_file import SpecTable
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
-from services.questions.answer_reading import ReadAnswer, read_answer
+from services.questions.answer_reading import ReadAnswer, find_choice, read_answer
 from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
@@ -196,6 +196,11 @@ class QuestionSubject(Subject):
         """Read an answer in a person's own words."""
         question = self.question
         return read_answer(text, question.options, menu, question.letter)
+
+    def is_named(self, text: str) -> bool:
+        """Tell whether a reply names it by its letter behind the digit, as "1B" does."""
+        choice = find_choice(text)
+        return choice is not None and bool(choice.letter) and choice.letter == self.letter
 
     @property
     def digits(self) -> Mapping[str, str]:
