@@ -256,6 +256,11 @@ class QuestionSubject(Subject):
         """Return the page after an answer, a comment or a request."""
         return question_page.answered(reader, self.question, now, press)
 
+    @property
+    def own_languages(self) -> frozenset[str]:
+        """Return the languages in which it has its title, what it asks, and its answers."""
+        return frozenset(self.question.words)
+
     def title_in(self, language: str) -> str:
         """Return its title in a language, or in English."""
         return self.question.said_in(language).title

@@ -68,7 +68,7 @@ async def test_our_own_confirmation_that_comes_back_stops_nothing(room: AskedQue
 async def test_an_answer_beside_what_we_asked_back_counts(room: AskedQuestion, ann: int, text: str) -> None:
     await room.says("I was there on Monday", PHONE)
     await room.says(text, PHONE)
-    assert await room.answer_of(ann) == ("fair", None)
+    assert await room.answer_of(ann) == ("fair", "I was there on Monday"), "our own words are no comment, theirs are"
 
 
 async def test_doing_it_again_asks_nobody_twice(room: AskedQuestion, ann: int) -> None:

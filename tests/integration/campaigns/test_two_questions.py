@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.campaigns import create_campaign
+from campaigns.launch_plan import StepPlan
+from campaigns.preview import plan_launch
 from campaigns.replies.reply_inbox import count_asked, follow_up_asked, open_replies
 from campaigns.replies.staff_replies import MailThread, send_staff_reply
+from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.errors import SpecError
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.electorate import NOW, add_ballot, add_person, add_unit, at_noon
 from tests.support.question_replies import PHONE, asked_back
 from tests.support.questions import AskedQuestion, add_question, ask
 
@@ -39,6 +43,35 @@ async def test_the_second_question_to_a_phone_offers_its_letter(
     assert (room.question.letter, second.question.letter) == ("A", "B")
     assert "Reply 1 good, 2 fair, 3 poor" in await room.text_to(ann)
     assert "Reply 1B good, 2B fair, 3B poor" in await second.text_to(ann)
+
+
+async def test_the_plan_shows_and_counts_the_letter_that_is_sent(
+    runtime: Runtime, db: Connection, room: AskedQuestion
+) -> None:
+    await room.says("1", PHONE)
+    await add_person(db, "R2", sms="+447400900002")
+    organisation = "Leeds Council"
+    for name in ("short", "long"):
+        question = await add_question(db, name=name, title="your call", organisation=organisation)
+        given = {
+            "name": name, "title": "Calls", "about": {"question": name}, "audience": {"members": ["R2"]},
+            "steps": [{"template": "feedback-request", "channels": ["sms"]}], "quiet_hours": "none",
+        }  # fmt: skip
+        campaign = await create_campaign(at_noon(runtime), CampaignSpec.model_validate(given), operator("olga"))
+
+        async def planned(campaign_id: int = campaign.campaign_id) -> StepPlan:
+            plan = await plan_launch(db, campaign_id, public_url="https://m.test", now=NOW)
+            return plan.steps[0]
+
+        before = await planned()
+        assert "Reply 1 good, 2 fair" in before.examples[0].text
+        assert before.segments == 1
+        organisation += "x" * (160 - len(before.examples[0].text))
+    assert len(before.examples[0].text) == 160
+    await ask(runtime, db, room.question, name="others", audience={"members": ["R2"]})
+    after = await planned()
+    assert f"Reply 1{question.letter} good, 2{question.letter} fair" in after.examples[0].text
+    assert after.segments == 2, "as many as are sent"
 
 
 async def test_a_phone_with_one_open_question_gets_no_letter(
