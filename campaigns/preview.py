@@ -81,7 +81,9 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
     for step, times in waiting:
         people = await (await step_audience(db, step)).languages(db) if step.subject.own_languages else {}
         lacking = untranslated(step.subject, Template.from_json(step.content), people)
-        advice += [(step.position, said) for said in (*step_advice(step, step.sms_from, times.goes_at), *lacking)]
+        advice += [
+            (step.position, sentence) for sentence in (*step_advice(step, step.sms_from, times.goes_at), *lacking)
+        ]
     return advice
 
 

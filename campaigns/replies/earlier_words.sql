@@ -2,7 +2,7 @@
 -- Closes the latest reply whose author was asked back about a subject and answers now; staff still read one that they
 -- were shown at once. Where its author was asked which of several they mean ($4), it may have been taken for the answer
 -- to another. The note ($5) says that its words have been used.
-with asked as (
+with earlier as (
   select r.reply_id, r.text, menu_of(st.content, live.variables) as menu
   from reply r
   join message_any m on m.message_id = r.message_id
@@ -18,6 +18,6 @@ with asked as (
 update reply
 set state = case state when 'asked' then 'closed' else state end, why_open = case state when 'open' then why_open end,
   note = concat_ws(' ', note, $5::text)
-from asked
-where reply.reply_id = asked.reply_id
-returning asked.text, asked.menu;
+from earlier
+where reply.reply_id = earlier.reply_id
+returning earlier.text, earlier.menu;

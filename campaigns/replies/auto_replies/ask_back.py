@@ -128,5 +128,5 @@ def _asks_which_answer(candidates: Sequence[OpenAsk], language: str) -> str | No
     if len(letters) < len(candidates):
         return None
     about = str(wording(language, candidates[0].subject.kind)["undo_about"])
-    asked = [ask.subject for ask in candidates]
-    return " ".join(about.format(title=subject.title_in(language), letter=subject.letter) for subject in asked)
+    subjects = [ask.subject for ask in candidates]
+    return " ".join(about.format(title=subject.title_in(language), letter=subject.letter) for subject in subjects)
