@@ -114,6 +114,6 @@ def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
         text=shorten(mask_text(reply.text), MAX_SHOWN_LENGTH),
         why=reply.why_open,
         note=reply.note,
-        answer=reply.answer,
+        answer=reply.answer_since or None,
         received_at=reply.received_at,
     )

@@ -127,8 +127,10 @@ class Figures:
         shown, others = await progress.list_campaigns(db, self.runtime.clock())
         # the first steps of an installation are for staff who look after all of it
         whole = scope.people.is_everywhere and scope.commands
+        setup = await progress.find_setup_state(db)
         return {
-            "setup": await progress.find_setup_state(db) if whole else None,
+            "setup": setup if whole else None,
+            "has_ballot": setup.has_ballot,
             "campaigns": shown,
             "others": others,
             "ballots": await ballot_status.list_ballots(db, self.runtime.clock()),

@@ -25,6 +25,7 @@ from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import as_unclear
 from campaigns.replies.confidence import READ_BY_STAFF
+from campaigns.replies.earlier_words import joined, take_earlier_words
 from campaigns.replies.open_asks import MessageChoice, OpenAsk, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
@@ -140,9 +141,11 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     if read.reading == TAKE_BACK and not await _take_back(db, reply):
         reply = replace(reply, read=without_take_back(read))
     decision = decide_reply(reply.read, reply.subject, reply.author_doubt, inbound.channel, inbound.received_at)
-    answer_id = await _record(db, reply, decision.meaning)
+    answer_id, earlier = await _record(db, reply, decision.meaning)
     why, asked_until = await _why_open(db, reply, decision.why_open)
-    return AnswerResult(reply.read.reading, answer_id, await _store(db, reply, answer_id, why, asked_until), why)
+    return AnswerResult(
+        reply.read.reading, answer_id, await _store(db, reply, answer_id, why, asked_until, earlier), why
+    )
 
 
 async def _apply(db: Connection, reply: _ReadReply) -> None:
@@ -165,15 +168,16 @@ async def _take_back(db: Connection, reply: _ReadReply) -> bool:
     return await take_back_by_reply(db, reply.message, reply.inbound.channel, reply.inbound.received_at)
 
 
-async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> int | None:
-    """Record the answer of a reply; return its id, None if it is no answer."""
+async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> tuple[int | None, str]:
+    """Record the answer of a reply; return its id, None if it is no answer, and the words of theirs from before."""
     inbound, message, subject = reply.inbound, reply.message, reply.subject
     if meaning is None or message is None or subject is None or reply.person_id is None:
-        return None
+        return None, ""
     answer = answer_of_reply(
         reply.read, meaning, message, person_id=reply.person_id, channel=inbound.channel, at=inbound.received_at
     )
-    return await subject.record(db, answer)
+    earlier = await take_earlier_words(db, message, reply.person_id)
+    return await subject.record(db, replace(answer, comment=joined(earlier, answer.comment))), earlier
 
 
 async def _why_open(db: Connection, reply: _ReadReply, decided: str | None) -> tuple[str | None, datetime | None]:
@@ -188,7 +192,12 @@ async def _why_open(db: Connection, reply: _ReadReply, decided: str | None) -> t
 
 
 async def _store(
-    db: Connection, reply: _ReadReply, answer_id: int | None, why: str | None, asked_until: datetime | None
+    db: Connection,
+    reply: _ReadReply,
+    answer_id: int | None,
+    why: str | None,
+    asked_until: datetime | None,
+    earlier: str,
 ) -> int:
     """Store a reply as it was read; return its id."""
     inbound, subject = reply.inbound, reply.subject
@@ -197,6 +206,7 @@ async def _store(
         person_id=reply.person_id, message_id=reply.message.message_id if reply.message else None, text=inbound.text,
         read=reply.read, subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
         received_at=inbound.received_at, asked_until=asked_until,
+        note=f"Before, they wrote: “{earlier}”" if earlier else None,
     )  # fmt: skip
     return await add_reply(db, new)
 

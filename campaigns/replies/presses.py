@@ -13,6 +13,7 @@ from campaigns.replies.answers import AnswerResult
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL, read_words
 from campaigns.replies.confidence import PRESSED_ONCE
+from campaigns.replies.earlier_words import take_earlier_words
 from campaigns.replies.open_reasons import COMMENT, reason_for
 from campaigns.replies.opt_outs import opt_out
 from campaigns.replies.replies import NewReply, add_reply
@@ -55,9 +56,11 @@ async def answer_link(
         return AnswerResult(reading)
     answer_id = None
     if reading in subject.meanings:
+        earlier = await take_earlier_words(db, message, message.person_id)
         answer = Answer(
-            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id
-        )
+            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id,
+            earlier,
+        )  # fmt: skip
         answer_id = await subject.record(db, answer)
     why = reason_for(reading, subject)
     if why is None:

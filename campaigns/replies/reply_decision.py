@@ -53,7 +53,7 @@ def classification_about(
 
 def without_take_back(read: Classification) -> Classification:
     """Return the classification of a reply whose author has no answer to take back."""
-    return Classification("unclear", "none", read.version) if read.reading == TAKE_BACK else read
+    return Classification("unclear", TAKE_BACK, read.version) if read.reading == TAKE_BACK else read
 
 
 def decide_reply(

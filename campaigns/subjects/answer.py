@@ -46,11 +46,18 @@ class RetractableAnswer:
         answer_id: its id.
         at: when it was given; aware.
         comment_ids: the comments left beside it since, oldest first; they are taken back with it.
+        repeated_ids: the same answer given right before it; nobody who takes it back means that this one counts again.
     """
 
     answer_id: int
     at: datetime
     comment_ids: tuple[int, ...] = ()
+    repeated_ids: tuple[int, ...] = ()
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        """Return the ids of everything that is taken back with it, and its own, oldest first."""
+        return tuple(sorted((*self.repeated_ids, self.answer_id, *self.comment_ids)))
 
 
 class NamedAnswer(Protocol):

@@ -57,6 +57,10 @@ class Answering(SubjectFacts):
         """
         return None
 
+    def is_named(self, text: str) -> bool:
+        """Tell whether a reply names it by its letter behind the digit, as "1B" does."""
+        return False
+
     @property
     def digits(self) -> Mapping[str, str]:
         """Return the digits that it gives to its answers, each with the answer; none unless it `reads_answers`."""

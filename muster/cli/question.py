@@ -81,7 +81,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
+@click.option("--by", "kind", help="Also by unit: unit for all of them, or only the level of this name.")
 @json_option
 def show(name: str, kind: str | None, *, as_json: bool) -> None:
     """Show a question: its words, its answers, and how many gave each."""

@@ -283,7 +283,7 @@ def _show(replies: list[ShownReply], zone: ZoneInfo, reading: str | None) -> Non
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), _who(reply),
-            WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer or "",
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer_since,
             _short(reply.text or _without_words(reply)),
         )  # fmt: skip
     Console().print(table, markup=False)
@@ -311,7 +311,7 @@ def _show_thread(shown: ReplyThread, staff_replies: Sequence[StaffReply], zone: 
         else _somebody(reply)
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
-    beside = f" (their answer: {reply.answer})" if reply.answer else ""
+    beside = f" (their answer: {reply.answer_since})" if reply.answer else ""
     click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or _without_words(reply)}{beside}")
     if reply.note and reply.text:
         click.echo(f"  {reply.note}")

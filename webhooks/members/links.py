@@ -210,7 +210,9 @@ class _AnswerPress:
         await self._store_press({})
         undone = await _UNDOES[pressed](self._db, message_id=self._recipient.message_id, at=self._now)
         recipient, nonce = await self._reload()
-        note = _UNDONE[pressed] if undone else "said_nothing"
+        note: str | None = _UNDONE[pressed] if undone else "said_nothing"
+        if not undone and self._subject.why_not_counted(self._now) is not None:
+            note = None  # the page says that it is over, and which answer counts
         return self._respond(recipient, self._subject.page(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:

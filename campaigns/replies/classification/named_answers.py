@@ -13,7 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from campaigns.replies.classification.answer_corrections import TAKE_BACK, corrected, takes_back
+from campaigns.replies.classification.answer_corrections import (
+    TAKE_BACK,
+    corrected,
+    taken_back_letter,
+    takes_back,
+)
 from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
@@ -32,6 +37,8 @@ from campaigns.subjects.answer import NamedAnswer
 
 WHICH: Final = "which_message"
 """Rule of a text that could answer several messages."""
+WHICH_ANSWER: Final = "which_answer"
+"""Rule of a text that takes back one of several answers."""
 CONTRADICTION: Final = "contradiction"
 """Rule of an answer beside words that contradict it."""
 CANCEL: Final = "cancel"
@@ -79,9 +86,16 @@ def read_words(text: str) -> Classification:
     return _read(load_rules(), text, lambda _text: None)
 
 
+def letter_taken_back(text: str) -> str:
+    """Return the letter of the question whose answer a text takes back; "" if it names none."""
+    return taken_back_letter(load_rules().plain(text)) or ""
+
+
 def as_unclear(read: Classification) -> Classification:
     """Return the classification of a text that could answer several messages: an opt-out alone, or unclear."""
-    return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
+    if read.reading == "opt_out":
+        return replace(read, also=None)
+    return Classification("unclear", WHICH_ANSWER if read.reading == TAKE_BACK else WHICH, read.version)
 
 
 def _by_no_rule(rules: Rules, plain: Plain) -> Classification:

@@ -162,8 +162,17 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
         )  # fmt: skip
     async with connected(visit.runtime) as db:
         told = await find_history(db, (await rows(db, 2))["1"]["message_id"])
-    late = "Their date changed after this was sent, and nothing has told them the new one."
+    late = "Their date was moved or taken away after this was sent, and nothing has told them."
     assert [event.words for event in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
+
+
+async def test_a_changed_date_costs_no_answer_in_the_history_where_there_was_none(visit: Visit) -> None:
+    await visit.begins()
+    await visit.reminded(2, utc(24, 14, 30))
+    await visit.on(MOVED)
+    assert await visit.said() == [
+        "Their date in the question appointments-2026 is Wednesday 2 December 2026, 09:00 now."
+    ]
 
 
 async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) -> None:

@@ -15,14 +15,16 @@ from rich.console import Console
 from ballots.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.preview import plan_launch
+from campaigns.preview import advice_of_steps, plan_launch
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.content.templates import Template
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.questions import VISIT, add_question
 from tests.support.sent_texts import said
 
 STEPS = [
@@ -182,3 +184,24 @@ async def test_digits_mean_what_the_text_that_is_sent_says(db: Connection) -> No
         for wanted in ("en", "cy", "cy-gb", "cy-GB", "cy_gb", "cy-gb-north", "cy-gb-south", "pl", ""):
             menu = await db.fetchval("select menu_of($1, $2)", template.to_json(), {"language": wanted})
             assert menu == {"1": template.version("sms", wanted).language}, (own, more, only_email, wanted)
+
+
+async def test_who_reads_a_question_in_another_language_than_its_page_is_counted_in_warnings(muster: Runtime) -> None:
+    steps = [{"template": "feedback-request", "channels": ["sms", "email"]}]
+    warned = {}
+    async with connected(muster) as db:
+        await people(db)
+        for name, translations in (("plain", {}), ("welsh", VISIT["translations"])):
+            await add_question(db, name=name, translations=translations)
+            given = {"name": name, "title": "Visit", "about": {"question": name}, "steps": steps}
+            campaign = await create_campaign(muster, CampaignSpec.model_validate(given), operator("staff"))
+            plan = await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
+            made = [sentence for _, sentence in await advice_of_steps(db, campaign.campaign_id, NOW)]
+            both = (plan.steps[0].warnings, made)
+            warned[name] = [[sentence for sentence in told if "language" in sentence] for told in both]
+    expected = (
+        "2 people have the language Welsh (cy), which the question plain is not in: they read its title, its"
+        " question and its answers in English. Put these under [question.translations.cy] in its file before it is"
+        " asked."
+    )
+    assert warned == {"plain": [[expected], [expected]], "welsh": [[], []]}

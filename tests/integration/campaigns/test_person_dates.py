@@ -220,7 +220,7 @@ async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
         [*_, last] = await find_history(db, (await rows(db))["1"]["message_id"])
         campaign_id = await db.fetchval("select campaign_id from campaign")
         (step,) = await step_counts(db, campaign_id)
-    assert last.words == "Their date changed after this was sent, and nothing has told them the new one."
+    assert last.words == "Their date was moved or taken away after this was sent, and nothing has told them."
     assert (step.reasons, step.remarks) == ({}, {"date_moved_late": 1}), (
         "it counts as delivered, and not among the others"
     )
