@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import replace
 
 import pytest
@@ -14,6 +13,7 @@ from core.db import Pool
 from core.runtime import Runtime
 from messaging.outbox import provider_outage
 from sandbox import SandboxConfig, open_sandbox
+from tests.support.bare_postgres import free_port
 from tests.support.outbox_rows import add_messages, add_step, open_dispatcher, states
 from tests.support.outbox_steps import mailboxes
 from tests.support.waiting import until
@@ -21,17 +21,11 @@ from tests.support.waiting import until
 MAILS = 30
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_a_relay_that_is_away_is_said_once_and_that_it_is_back(
     runtime: Runtime, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provider_outage, "REMIND_EVERY", 0.3)
-    port = closed_port()
+    port = free_port()
     url = SecretStr(f"smtp://127.0.0.1:{port}?starttls=never")
     away = replace(runtime, settings=runtime.settings.model_copy(update={"smtp_url": url, "smtp_connections": 2}))
     async with pool.acquire() as db:

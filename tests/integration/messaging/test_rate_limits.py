@@ -79,7 +79,9 @@ async def test_a_mail_provider_has_its_own_rate_and_delays_no_other(paced: Runti
     times = [arrived[address] for address in slow]
     assert busiest_second(times) <= RATE * (1 + BURST) + 2 * IN_HAND
     assert rate(times) >= FULL
-    assert max(arrived[address] for address in quick) < sorted(times)[len(times) // 2]
+    assert max(arrived[address] for address in quick) < sorted(times)[len(times) * 9 // 10], (
+        "they waited for the slow ones"
+    )
 
 
 async def test_messages_for_a_slow_provider_go_back_until_their_turn(settings: Settings, sandbox: Sandbox) -> None:

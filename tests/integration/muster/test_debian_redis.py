@@ -51,7 +51,8 @@ async def test_a_worker_is_woken_and_keeps_to_the_shared_rate(runtime: Runtime, 
         with capture_logs() as logs:
             async with working(on_redis):
                 await until(lambda: any(line["event"] == "connected to Redis for wake-ups" for line in logs))
-                async with pool.acquire() as db:
+                # in one transaction, or the clock finishes the step before it has messages
+                async with pool.acquire() as db, db.transaction():
                     step = await add_step(db)
                     await db.execute("update sender set pace = 100")
                     await add_messages(db, step, "email", mailboxes(MAILS))
