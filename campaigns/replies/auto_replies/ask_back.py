@@ -33,7 +33,7 @@ _UNREADABLE: Final = frozenset({"none", TAKE_BACK, WHICH, WHICH_ANSWER, CONTRADI
 """Rules of unclear replies whose words are certainly the person's, and no opt-out."""
 
 _WHAT_IS_ASKED: Final = {WHICH_ANSWER: "undo_which", TAKE_BACK: "nothing_to_undo"}
-"""What is asked back by the rule of a reply, where it takes an answer back: keys of words.toml."""
+"""Words that ask back where a reply takes an answer back, by its rule: keys of words.toml."""
 
 
 async def ask_back(

@@ -140,6 +140,16 @@ async def test_the_words_that_were_asked_back_are_the_comment_of_the_answer(
     assert await room.answer_of(ann) == ("poor", None), "they are used once"
 
 
+async def test_the_words_that_were_asked_back_are_kept_though_their_author_was_unclear_again(
+    room: AskedQuestion, ann: int
+) -> None:
+    await room.says("the lift was out again", PHONE)
+    await room.says("it was on Monday", PHONE)
+    await follow_up_asked(room.db, NOW)
+    await room.says("2", PHONE)
+    assert await room.answer_of(ann) == ("fair", "the lift was out again")
+
+
 @pytest.mark.parametrize("text", ["undo", "Sorry, I take that back", "please ignore my last text", "camgymeriad"])
 async def test_an_answer_is_taken_back_by_a_text_which_is_answered(room: AskedQuestion, ann: int, text: str) -> None:
     await room.says("3 nobody came", PHONE)

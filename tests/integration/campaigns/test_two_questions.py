@@ -237,14 +237,14 @@ async def test_a_menu_that_the_question_does_not_know_is_refused(runtime: Runtim
 async def test_words_that_every_reply_reads_otherwise_are_refused(runtime: Runtime, db: Connection, ann: int) -> None:
     answers = [
         {"name": "more", "label": "More visits", "digit": 1, "words": ["call me"]},
-        {"name": "fewer", "label": "Please stop", "digit": 2},
+        {"name": "fewer", "label": "Remove me", "digit": 2},
     ]
     question = await add_question(db, answers=answers, translations={})
     with pytest.raises(SpecError) as error:
         await ask(runtime, db, question)
     assert error.value.problems == (
         "question.answers: “call me” (more) is read as call me in every reply; choose other words",
-        "question.answers: “please stop” (fewer) is read as opt out in every reply; choose other words",
+        "question.answers: “remove me” (fewer) is read as opt out in every reply; choose other words",
     )
 
 

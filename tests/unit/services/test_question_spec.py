@@ -70,16 +70,19 @@ answers.poor = {{ label = "{poor}" }}
         ({"words": 'words = ["yes"]'}, "question.answers[2].words: “yes” is a word that mobile networks act on"),
         ({"words": 'words = ["help"]'}, "question.answers[2].words: “help” is a word that mobile networks act on"),
         ({"words": 'words = ["start"]'}, "question.answers[2].words: “start” is a word that mobile networks act on"),
+        ({"words": 'words = ["quit\u00ad"]'}, "question.answers[2].words: “quit\u00ad” is a word that mobile networks"),
         *(
-            ({"words": f'words = ["{words}"]'}, f"question.answers[2].words: “{words}” is a word that mobile networks")
-            for words in (
-                "CANCEL please",
-                "START now",
-                "please stop",
-                "Yes, thank you",
-                "ok end it",
-                "quit\u00ad",
-                "ＳＴＯＰ now",
+            (
+                {"words": f'words = ["{words}"]'},
+                f"question.answers[2].words: “{words}” is easily sent as “{sent}”, a word that mobile networks act on",
+            )
+            for words, sent in (
+                ("CANCEL please", "cancel"),
+                ("START now", "start"),
+                ("please stop", "stop"),
+                ("Yes, thank you", "yes"),
+                ("ok end it", "end"),
+                ("ＳＴＯＰ now", "stop"),
             )
         ),
         *(
