@@ -46,6 +46,7 @@ from messaging.channels.channel import (
 from messaging.outbox.compose import Composers
 from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
+from messaging.outbox.outcome_batch import OutcomeBatch
 from messaging.outbox.outcome_writer import RETRY_PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.provider_outage import ProviderOutage
@@ -62,8 +63,6 @@ MAX_READY_AGE: Final = 10.0
 """Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""
 DRAIN_TIMEOUT: Final = 20.0
 """Seconds that messages in flight get to finish when the worker stops."""
-MAX_OUTCOME_DELAY: Final = 0.01
-"""Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_SLOWDOWN: Final = 8.0
 """Seconds a sender may be slowed down before an alert is raised."""
 
@@ -107,9 +106,7 @@ class Pipeline:
         self._ready = ReadyQueue(announces=self._announcer is not None)
         self._claiming: dict[bool, asyncio.Task[None]] = {}
         self._in_flight = 0
-        self._outcomes: list[Outcome] = []
-        self._refusals: list[BroadRefusal] = []
-        self._write_by = 0.0
+        self._outcomes = OutcomeBatch(self._waiting)
         self._changed = asyncio.Event()
         self._stopping = False
         self._slowed_reply = ""
@@ -211,23 +208,23 @@ class Pipeline:
 
     async def _record(self) -> bool:
         """Record outcomes and put the next messages on the wire; return whether there was anything to do."""
+        if self._outcomes.gathers(self._in_flight):
+            return False
         # outcomes make room in the same statement that records them
         dispatches = await self._schedule.next_dispatches(self._room)
         failed, self._schedule.failed = self._schedule.failed, []
         put_off = self._schedule.put_off()
-        if not (dispatches or failed or put_off or (self._outcomes and time.monotonic() >= self._write_by)):
+        if not (dispatches or failed or put_off or self._outcomes.is_due()):
             return False
-        outcomes, self._outcomes = self._outcomes, []
-        refusals, self._refusals = self._refusals, []
+        outcomes, refusals = self._outcomes.take()
         intents = [dispatch.intent() for dispatch in dispatches]
         try:
             granted = await self._outcome_writer.write(outcomes + failed + put_off, intents, refusals)
         except BaseException:  # no outcome is lost: it is recorded when this worker drains
-            self._outcomes = [*outcomes, *failed, *put_off, *self._outcomes]
-            self._refusals = [*refusals, *self._refusals]
+            self._outcomes.put_back([*outcomes, *failed, *put_off], refusals)
             raise
         self._in_flight -= len(outcomes)
-        self._waiting.used(len(self._outcomes))
+        self._waiting.used(len(self._outcomes), gathered=len(outcomes))
         if any(outcome.delay == 0 for outcome in [*outcomes, *put_off]):
             self._schedule.look_again()  # they are due already, for another provider or for this one
         leaving = [dispatch for dispatch in dispatches if granted.get(dispatch.message.message_id) is State.SENDING]
@@ -243,7 +240,7 @@ class Pipeline:
     def _longest_wait(self) -> float:
         """Return the seconds until there may be something to record, if nothing happens before."""
         until_more = self._schedule.wait() if self._room > 0 else LOOK_EVERY
-        return min(until_more, self._write_by - time.monotonic()) if self._outcomes else until_more
+        return self._outcomes.wait(self._in_flight, until_more)
 
     async def _send_ready(self) -> None:
         """Send one ready message after another; the channel may announce the next while it sends the present one."""
@@ -302,7 +299,7 @@ class Pipeline:
                 self._slowed_reply = result.reply
         elif isinstance(result, Refused) and (result.soft or result.reason in SUPPRESSES | OUR_FAULT):
             message = dispatch.message
-            self._refusals.append(
+            self._outcomes.add_refusal(
                 BroadRefusal(
                     message.message_id,
                     message.sender_id,
@@ -323,10 +320,8 @@ class Pipeline:
             self._to_write(handed_back(dispatch.message))
 
     def _to_write(self, written: Outcome) -> None:
-        if not self._outcomes:
-            self._write_by = time.monotonic() + MAX_OUTCOME_DELAY
-        self._outcomes.append(written)
-        self._changed.set()
+        if self._outcomes.add(written) or not self._outcomes.gathers(self._in_flight):
+            self._changed.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -343,9 +338,10 @@ class Pipeline:
         for task in sending:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
-        left = self._outcomes + self._schedule.failed + self._schedule.put_off()
+        outcomes, refusals = self._outcomes.take()
+        left = outcomes + self._schedule.failed + self._schedule.put_off()
         if left:
-            await self._outcome_writer.write(left, [], self._refusals)
+            await self._outcome_writer.write(left, [], refusals)
             await self._alert_providers()
         if not self._schedule.empty:
             self._counts["handed_back"] += await self._schedule.hand_back()
