@@ -73,8 +73,8 @@ class OutboundEmail:
         to: the recipient's mailbox.
         content: the complete message: RFC 5322 bytes with CRLF line ends.
         still_ours: tells whether it may be sent; called right before its text is written.
-        following: returns the email that will be sent right after it by the same caller, if there is one; called at
-            most once, right before its text is written, by a channel that is an `Announcer`.
+        following: returns the email that will be sent right after it by the same caller, if there is one, and the same
+            one when it is called again; called right before its text is written, by a channel that is an `Announcer`.
         needs_no_stuffing: SMTP carries its content as it is: every CR and LF in it is part of a CRLF, one of which ends
             it, and no line begins with a dot.
     """

@@ -247,7 +247,8 @@ class Pipeline:
         announced: list[Dispatch] = []
 
         def following() -> OutboundEmail | None:
-            announced.extend(self._ready.take_next())
+            if not announced:  # else a connection broke after it had asked, and another one asks again
+                announced.extend(self._ready.take_next())
             outbound = announced[0].composed.outbound if announced else None
             return outbound if isinstance(outbound, OutboundEmail) else None
 

@@ -44,7 +44,8 @@ async def _in_turn(channel: SmtpChannel, mails: Iterator[OutboundEmail]) -> int:
     accepted = 0
 
     def following() -> OutboundEmail | None:
-        announced[:] = [mail] if (mail := next(mails, None)) is not None else []
+        if not announced and (mail := next(mails, None)) is not None:
+            announced.append(mail)
         return announced[0] if announced else None
 
     while (outbound := announced.pop() if announced else next(mails, None)) is not None:

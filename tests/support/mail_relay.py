@@ -227,9 +227,9 @@ async def send_in_turn(channel: SmtpChannel, mails: Iterable[OutboundEmail]) -> 
     results: list[SendResult] = []
 
     def following() -> OutboundEmail | None:
-        if waiting:
+        if waiting and not announced:
             announced.append(waiting.popleft())
-        return announced[-1] if announced else None
+        return announced[0] if announced else None
 
     while waiting or announced:
         outbound = announced.popleft() if announced else waiting.popleft()

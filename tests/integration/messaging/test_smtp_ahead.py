@@ -97,6 +97,30 @@ async def test_a_mail_whose_envelope_found_a_closed_door_takes_another_connectio
         assert (relay.connections, len(relay.taken)) == (2, 3)
 
 
+async def test_a_mail_whose_connection_breaks_before_its_text_asks_for_the_same_next_one() -> None:
+    async with serving(Relay()) as relay, channel_to(relay.url) as channel:
+        first, second, third, fourth = numbered(4)
+        asked: list[int] = []
+
+        def following() -> OutboundEmail:
+            asked.append(third.message_id)
+            if len(asked) == 1:  # the server hangs up at this moment
+                channel._announced.clear()
+                session.connection.close()
+            return third
+
+        first.following = lambda: second
+        second.following = following
+        assert isinstance(await channel.send(first), Accepted)
+        (session,) = channel._announced.values()
+        assert isinstance(await channel.send(second), Accepted)
+        assert asked == [3, 3]
+        assert list(channel._announced) == [3]
+        assert isinstance(await channel.send(third), Accepted)
+        assert isinstance(await channel.send(fourth), Accepted)
+        assert relay.taken == [mail.content for mail in (first, second, third, fourth)]
+
+
 async def test_a_connection_cut_instead_of_an_answer_leaves_only_the_mail_before_unknown() -> None:
     async with serving(Relay(answers={"BODY": [HANG_UP]})) as relay, channel_to(relay.url) as channel:
         assert kinds(await send_in_turn(channel, numbered(3))) == ["Unknown", "Accepted", "Accepted"]
