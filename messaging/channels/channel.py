@@ -245,6 +245,6 @@ class Announcer(Channel, Protocol):
     What was announced has not been sent: `send` looks at it once more, like at any other.
     """
 
-    def drop_announced(self, outbound: OutboundMessage) -> None:
-        """Drop a message that `following` returned and that will not be sent; do nothing if it was not announced."""
+    def give_up_announced(self, outbound: OutboundMessage) -> None:
+        """Give up a message that `following` returned and that will not be sent, if it was announced."""
         ...

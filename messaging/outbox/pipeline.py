@@ -258,7 +258,7 @@ class Pipeline:
             waited = time.monotonic() - dispatch.ready_since
             if self._stopping or waited > MAX_READY_AGE or not self._heartbeat.holds(dispatcher_id):
                 if self._announcer is not None:
-                    self._announcer.drop_announced(outbound)
+                    self._announcer.give_up_announced(outbound)
                 self._give_back(dispatch)
                 continue
             outbound.still_ours = partial(self._may_leave, dispatcher_id, dispatch.composed.send_before)

@@ -14,7 +14,7 @@ from typing import Final
 
 from messaging.outbox.schedule import Dispatch
 
-TOGETHER: Final = 8
+MAILS_TOGETHER: Final = 8
 """Messages for which one free connection is woken, where messages can be announced."""
 MAX_WAIT: Final = 0.01
 """Seconds a ready message may wait for a busy connection while another one is free."""
@@ -23,15 +23,15 @@ MAX_WAIT: Final = 0.01
 class ReadyQueue:
     """Messages that wait for a connection, transactional ones before all others; each connection has a task.
 
-    Unlike `asyncio.Queue`, it knows which messages free connections are about to take, so that none of these is bound
-    to a busy one.
+    Unlike the queue of asyncio, it knows which messages free connections are about to take, so that none of these is
+    bound to a busy one.
 
     Args:
         announces: messages can be announced, so that it is worth to send several by one connection.
     """
 
     def __init__(self, *, announces: bool) -> None:
-        self._together = TOGETHER if announces else 1
+        self._together = MAILS_TOGETHER if announces else 1
         self._dispatches: deque[Dispatch] = deque()
         self._free: deque[asyncio.Future[None]] = deque()
         self._promised = 0
@@ -86,7 +86,7 @@ class ReadyQueue:
 
     @property
     def _waiting(self) -> bool:
-        """Whether there is a message that no free connection is about to take."""
+        """Tell whether there is a message that no free connection is about to take."""
         return len(self._dispatches) > self._promised
 
     def _wake(self, count: int) -> None:

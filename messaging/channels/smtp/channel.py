@@ -99,8 +99,8 @@ class SmtpChannel:
             Reason.NOT_REACHED, reply="The relay hung up before the message.", slow=True
         )
 
-    def drop_announced(self, outbound: OutboundMessage) -> None:
-        """Drop an email that `following` named and that will not be sent: its connection waits for its text."""
+    def give_up_announced(self, outbound: OutboundMessage) -> None:
+        """Give up an email that `following` named and that will not be sent: its connection waits for its text."""
         session = self._announced.pop(outbound.message_id, None)
         if session is not None:
             session.connection.close()

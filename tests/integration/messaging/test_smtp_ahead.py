@@ -141,8 +141,8 @@ async def test_a_mail_said_ahead_may_be_dropped() -> None:
         first, second, third = numbered(3)
         first.following = lambda: second
         assert isinstance(await channel.send(first), Accepted)
-        channel.drop_announced(second)
-        channel.drop_announced(third)  # was not said ahead
+        channel.give_up_announced(second)
+        channel.give_up_announced(third)  # was not said ahead
         assert not channel._announced
         assert isinstance(await channel.send(third), Accepted)
         assert (relay.connections, len(relay.texts)) == (2, 2)
