@@ -132,16 +132,17 @@ class Composer:
 
     def _mail(self, message: ClaimedMessage, now: datetime) -> tuple[OutboundEmail, int]:
         signed_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
-        content = self._skeleton.build(
+        content, has_no_dots = self._skeleton.build_encoded(
             message.address,
-            self._renderer.email(message.variables),
+            self._renderer.encoded_email(message.variables),
             f"{signed_id}@{self._host}",
             message.variables["unsubscribe_link"],
             now,
             reply_to=self._mailbox_of("r", "reply", message),
             unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
-        return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
+        envelope = f"b+{signed_id}@{self._host}"
+        return OutboundEmail(message.message_id, envelope, message.address, content, needs_no_stuffing=has_no_dots), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: ClaimedMessage) -> str:
         """Return the mailbox for replies to this message; "" if no reply domain is set."""
