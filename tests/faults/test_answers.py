@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import SecretStr
+
+from core.keyring import Keyring
 from sandbox.demo.question import VISIT
 from sandbox.demo.reconcile import Addressee, People
 from sandbox.record import Act
@@ -14,12 +17,14 @@ from services.questions.questions import Question, QuestionWords, options_of
 from services.questions.spec import load_question_spec
 from tests.faults.answers import Heard, compare_answers
 from tests.faults.reconciliation import Finding
+from tests.faults.servers import SECRET
 
 QUESTION = Question(
     1, "visit", "", {"en": QuestionWords("", "", "")}, options_of(load_question_spec(VISIT)), None,
     datetime(2026, 12, 7, tzinfo=UTC), "", "A", 1,
 )  # fmt: skip
 PEOPLE = People(
+    Keyring([SecretStr(SECRET)]),
     by_link={},
     by_text={"one": Addressee(1, 1), "two": Addressee(2, 1)},
     by_address={("sms", "+1"): {1}, ("sms", "+2"): {2}},
