@@ -202,6 +202,7 @@ async def test_unsubscribing_works_for_as_long_as_the_message_is_kept(
     assert (await client.get(text.unsubscribe)).status == 404
     await archive(db, campaign)
     assert (await client.get(ann.confirm)).status == 404
+    assert (await client.get(f"/u/{token_of(ann)}")).status == 404, "the other link of the message"
     assert (await client.head(ann.unsubscribe)).status == 200
     page = await look(client, ann.unsubscribe)
     stopped = await press(client, ann.unsubscribe, page, "stop")
