@@ -68,6 +68,8 @@ _BASE64_SIGNS: Final = (re.compile(r"[A-Za-z0-9+/_-]+"), re.compile(r"[A-Za-z0-9
 """Base64 of both alphabets; and with hyphens between its pieces."""
 _MIN_PACKED_DIGITS: Final = 32
 """Digits of a text that may be hexadecimal for a token; ids have fewer."""
+_ID: Final = re.compile(r"[A-Z]{0,2}[0-9a-f]+")
+"""Ids as providers make them: none of the other signs of a token is in them."""
 _PRINTABLE: Final = re.compile(rf"[ -~]{{{_WINDOW_LENGTH},}}")
 _ENCODED: Final = re.compile(r"[%&\\<=]|[^\x00-\x7f]")
 _UNITS: Final = (
@@ -94,9 +96,12 @@ def pieces_of(secret: str) -> set[bytes]:
 
 def might_hold(text: str) -> bool:
     """Tell whether a text, or JSON, may hold tokens; quick, because it is asked of everything that comes in."""
-    if len(text) < _MIN_CUT_LENGTH:
-        return False
-    if not text.isascii():
+    is_ascii = text.isascii()
+    if len(text) < (_WINDOW_LENGTH if is_ascii else _MIN_CUT_LENGTH):
+        return False  # decoding makes no ASCII text longer
+    if _ID.fullmatch(text):
+        return _number_of(_DIGITS, text) >= _MIN_PACKED_DIGITS
+    if not is_ascii:
         text = "".join(map(_plain, text))
     joined = _BREAKS.sub("", text) if _BREAK.search(text) else text
     if "sign" in joined.lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
@@ -109,14 +114,11 @@ def might_hold(text: str) -> bool:
 
 def document_might_hold(document: object) -> bool:
     """Tell whether a JSON document might hold such a link, as `might_hold` does of a text."""
-    match document:
-        case str():
-            return might_hold(document)
-        case Mapping():
-            return any(document_might_hold(part) for pair in document.items() for part in pair)
-        case list() | tuple():
-            return any(document_might_hold(part) for part in document)
-    return False
+    if isinstance(document, str):
+        return might_hold(document)
+    if isinstance(document, dict | Mapping):
+        return any(map(document_might_hold, document)) or any(map(document_might_hold, document.values()))
+    return isinstance(document, list | tuple) and any(map(document_might_hold, document))
 
 
 def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> str:

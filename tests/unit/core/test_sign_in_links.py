@@ -10,12 +10,24 @@ import re
 import secrets
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import pytest
+from multidict import CIMultiDict
 
-from core.sign_in_links import MASK, MIN_PIECE_LENGTH, mask_credentials, mask_document, mask_raw, might_hold, pieces_of
+from core.sign_in_links import (
+    MASK,
+    MIN_PIECE_LENGTH,
+    document_might_hold,
+    mask_credentials,
+    mask_document,
+    mask_raw,
+    might_hold,
+    pieces_of,
+)
 from staff.typed_codes import read_typed_code
 from tests.support.effort import effort_of
 
@@ -213,6 +225,14 @@ def test_texts_of_a_document_are_masked_wherever_they_stand() -> None:
     document = {"form": {"Body": f"So: {LINK}", "Parts": [LINK, 7, None]}}
     head = LINK.removesuffix(TOKEN)
     assert mask_document(document) == {"form": {"Body": f"So: {head}{MASK}", "Parts": [head + MASK, 7, None]}}
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType, CIMultiDict])
+def test_a_document_is_suspected_wherever_a_link_stands(kind: Callable[[object], object]) -> None:
+    harmless = {"MessageSid": f"SM{'0123456789abcdef' * 2}", "To": "+447400000123", "Status": "delivered", "n": 7}
+    assert not document_might_hold(("twilio", kind(harmless), None))
+    for held in (kind({**harmless, "Body": LINK}), kind({**harmless, LINK: ""}), {"Parts": [7, (kind({"a": LINK}),)]}):
+        assert document_might_hold(("twilio", held, None))
 
 
 @pytest.mark.parametrize("inner", ["text", "mail"])
