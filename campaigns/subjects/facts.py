@@ -52,8 +52,7 @@ class SubjectFacts(ABC):
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """Make a subject from its row in the view, as JSON."""
-        known = {field.name: facts[field.name] for field in fields(cls)}
-        return cls(**known | {name: _time(facts[name]) for name in _TIMES})
+        return cls(**columns_of(facts))
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
@@ -63,6 +62,12 @@ class SubjectFacts(ABC):
     def label(self) -> str:
         """Return how sentences for staff name it: "the ballot pay-2026"."""
         return f"the {self.kind} {self.name}"
+
+
+def columns_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row in the view, with their times."""
+    known = {column.name: facts[column.name] for column in fields(SubjectFacts)}
+    return known | {name: _time(facts[name]) for name in _TIMES}
 
 
 def _time(at: str | None) -> datetime | None:

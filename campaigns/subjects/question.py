@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from campaigns.subjects import question_page
 from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, RetractableAnswer, SubjectStatus
+from campaigns.subjects.facts import columns_of
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf
 from campaigns.subjects.subject import Subject
@@ -56,7 +57,13 @@ _SOURCES: Final[Mapping[AnswerChannel, ResponseSource]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class QuestionSubject(Subject):
-    """Question that campaigns ask; `details` has its words and answers."""
+    """Question that campaigns ask.
+
+    Attributes:
+        question: the question itself, with its words and answers.
+    """
+
+    question: Question
 
     kind: ClassVar = "question"
     variable: ClassVar = QUESTION
@@ -64,26 +71,22 @@ class QuestionSubject(Subject):
     further_requests: ClassVar = OTHERS
     reads_answers: ClassVar = True
 
-    @property
-    def question(self) -> Question:
-        """Return the question itself."""
-        return question_of(
-            {
-                **self.details, "question_id": self.subject_id, "name": self.name, "title": self.title,
-                "organisation": self.organisation, "opens_at": self.opens_at, "closes_at": self.closes_at,
-                "time_zone": self.time_zone, "letter": self.letter, "goal_id": self.goal_id,
-            }
-        )  # fmt: skip
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Make the subject, and the question itself, from its row in the view, as JSON."""
+        columns = columns_of(facts)
+        row = {**columns, **columns["details"], "question_id": columns["subject_id"]}
+        return cls(**columns, question=question_of(row))
 
     @property
     def meanings(self) -> frozenset[str]:
         """Return the names of its answers."""
-        return frozenset(answer["name"] for answer in self.details["answers"])
+        return frozenset(option.name for option in self.question.options)
 
     @property
     def presses(self) -> Mapping[str, str]:
         """Return a button for each of its answers."""
-        return {question_page.button(answer["name"]): answer["name"] for answer in self.details["answers"]}
+        return {question_page.button(option.name): option.name for option in self.question.options}
 
     @classmethod
     def load(cls, path: Path) -> SpecTable:
@@ -138,7 +141,7 @@ class QuestionSubject(Subject):
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
         """Return why an audience cannot be chosen by these answers: it does not offer one of them."""
         unknown = [] if isinstance(wanted, bool) else [word for word in wanted if word not in self.meanings]
-        offered = ", ".join(answer["name"] for answer in self.details["answers"])
+        offered = ", ".join(option.name for option in self.question.options)
         return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
 
     def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
@@ -221,7 +224,7 @@ class QuestionSubject(Subject):
 
     def why_open(self, meaning: str | None) -> str | None:
         """Return `LOW` for a low answer, else None."""
-        return LOW if any(answer["low"] and answer["name"] == meaning for answer in self.details["answers"]) else None
+        return LOW if any(option.low and option.name == meaning for option in self.question.options) else None
 
     async def record(self, db: Connection, answer: Answer) -> int:
         """Record an answer as a response; return the response's id."""
