@@ -29,16 +29,16 @@ select name from ballot order by closes_at, name;
 -- name: add_electors
 -- Enrols everybody in the ballot's units, or all members where it names none, with the attributes it requires (a list:
 -- one of these; true or false: has it or not). Electors already enrolled follow a move to another unit. Members who
--- have left or were erased are not enrolled. Each look-up of an elector is one by the whole key (`limit 1`): while
--- statistics do not know a new ballot, a join reads all its electors for each person.
+-- have left or were erased are not enrolled. The full join is for the planner, which has no other way to do it than a hash or a
+-- merge. Where statistics say that there are no electors, or none of this ballot, it would read for each person all electors,
+-- those that this statement has just added among them. `coalesce` leaves out whom the join adds.
 insert into elector (ballot_id, person_id, unit_id)
 select $1, p.person_id, p.unit_id
 from person p
 left join unit u using (unit_id)
-left join lateral (
-  select e.person_id, e.unit_id from elector e where e.ballot_id = $1 and e.person_id = p.person_id limit 1
-) as e on true
-where (e.person_id is null or e.unit_id is distinct from p.unit_id)
+full join (select person_id, unit_id from elector where ballot_id = $1) as e on e.person_id = p.person_id
+where coalesce(p.person_id, 0) <> 0
+  and (e.person_id is null or e.unit_id is distinct from p.unit_id)
   and p.struck_off_at is null
   and (
     not exists (select from ballot_unit where ballot_id = $1)

@@ -18,6 +18,7 @@ from tests.bench.launches import launch
 from tests.bench.links import links
 from tests.bench.mail import email
 from tests.bench.memory import memory
+from tests.bench.overtaking import transactional
 from tests.bench.own_defaults import own_defaults
 from tests.bench.page import keep
 from tests.bench.phases import profile
@@ -40,6 +41,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
         claim,
         links,
         subjects,
+        transactional,
         access,
         own_defaults,
         profile,

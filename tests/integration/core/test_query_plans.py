@@ -210,6 +210,27 @@ async def test_a_new_group_is_read_as_quickly_as_one_that_statistics_know(
     assert compared + read < 100 * NEW_GROUP, (compared, read, shape(nodes))
 
 
+@pytest.mark.usefixtures("grown_url")
+async def test_the_first_electors_are_not_looked_for_among_those_just_added(postgres: Postgres) -> None:
+    """Statistics that say that a table is empty make it free to read, once for each person: with all that was added."""
+    query = load_queries(str(ROOT / "ballots/ballots.py"))["add_electors"]
+    db = await asyncpg.connect(postgres.url("grown"))
+    changing = db.transaction()
+    await changing.start()
+    try:
+        await db.execute("truncate elector cascade; analyze elector")
+        await db.execute(f"prepare measured as {query}")
+        value = await db.fetchval("explain (analyze, buffers, format json) execute measured(1)")
+        added = await db.fetchval("select count(*) from elector")
+    finally:
+        await changing.rollback()
+        await db.close()
+    nodes = list(_nodes(orjson.loads(value)[0]["Plan"]))
+    looks = [node for node in nodes if node.get("Relation Name") == "elector" and node["Node Type"] != "ModifyTable"]
+    assert looks, shape(nodes)
+    assert sum(node["Actual Loops"] for node in looks) < added / 10, shape(nodes)
+
+
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
     nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
     assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
