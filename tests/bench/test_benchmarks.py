@@ -11,7 +11,7 @@ import pytest
 from tests.bench.processes import ROOT
 
 
-@pytest.mark.parametrize("name", ["links", "subjects", "access", "own_defaults"])
+@pytest.mark.parametrize("name", ["links", "subjects", "transactional", "access", "own_defaults"])
 def test_each_benchmark_runs(name: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.bench", "--quick", name],
