@@ -26,6 +26,7 @@ from core.outages import REDIS
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
 from messaging.outbox.claim import due_transactional
+from messaging.outbox.counts import compact_counts
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
@@ -178,6 +179,7 @@ class Jobs:
             await refresh_due(db, self.runtime.clock())
             await compact_turnout(db)
             await compact_answers(db)
+            await compact_counts(db)
 
     async def _reopen_unanswered(self) -> None:
         async with self.runtime.pool.acquire() as db:

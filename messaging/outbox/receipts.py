@@ -161,7 +161,8 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
     named: dict[str, int] = {}
     if theirs:
         named = {row["provider_id"]: row["message_id"] for row in await db.fetch(SQL["find_messages"], list(theirs))}
-    rows = await db.fetch(SQL["find_receipted"], [*ids, *named.values()])
+    locked = [row["message_id"] for row in await db.fetch(SQL["lock_receipted"], [*ids, *named.values()])]
+    rows = await db.fetch(SQL["find_receipted"], locked)
     known: dict[int | str | None, _Message] = {
         row["message_id"]: _Message(row, State(row["state"]), set(), 0, row["provider_id"]) for row in rows
     }
@@ -242,6 +243,7 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Ev
             [message.provider_id for message in moved],
             [len(message.ended) for message in moved],
             [message.not_before for message in moved],
+            [message.row["attempt"] for message in moved],
         )
     if events:
         await db.execute(SQL["record_receipts"], *map(list, zip(*events, strict=True)))

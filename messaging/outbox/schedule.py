@@ -25,9 +25,11 @@ from core.runtime import Runtime
 from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
+    HEAD,
     Claimed,
     ClaimedTransactional,
     DueQueue,
+    Place,
     claim,
     due_queues,
     due_transactional,
@@ -48,6 +50,8 @@ REFILL_SIZE: Final = 250
 """Number of claimed messages left in a queue at which more are claimed."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
+HEAD_EVERY: Final = 2.0
+"""Seconds between two looks from the head of a queue, for what came back to it behind the last message taken."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +91,14 @@ class _Look:
         at: when the last one began.
         requests: how often another one was asked for.
         at_once: one has to begin now.
+        head_at: when the last one began that looked from the heads of the queues.
         idle: the last look found nothing, and none was asked for since.
     """
 
     at: float = 0.0
     requests: int = 0
     at_once: bool = False
+    head_at: float = 0.0
     idle: bool = False
 
     def again(self) -> None:
@@ -139,6 +145,7 @@ class Schedule:
         self._dispatcher_id: int | None = None
         self._turn = 0
         self._looks = {True: _Look(), False: _Look()}
+        self._taken: dict[bool, dict[int, Place]] = {True: {}, False: {}}
         self.failed: list[Outcome] = []
 
     @property
@@ -175,16 +182,26 @@ class Schedule:
             transactional: claim transactional messages; else messages of steps. Both may run at the same time, each
                 once.
         """
-        look = self._looks[transactional]
+        look, taken = self._looks[transactional], self._taken[transactional]
         look.at, look.at_once = time.monotonic(), False
+        if look.at - look.head_at >= HEAD_EVERY:
+            taken.clear()
         got, seen_requests = 0, look.requests
         async with self._runtime.pool.acquire() as db:
             find_due = due_transactional if transactional else due_queues
-            for due in await find_due(db, [self._channel], self._runtime.clock()):
+            listed = await find_due(db, [self._channel], self._runtime.clock(), taken)
+            if not listed and taken:  # only what came back behind the last ones can be due
+                taken.clear()
+                listed = await find_due(db, [self._channel], self._runtime.clock())
+            if not taken:
+                look.head_at = look.at
+            for due in listed:
                 queue = await self._queue(db, due)
                 if queue is not None and len(queue.claimed) <= self._low(due):
-                    got += await self._claim(db, queue)
-        look.idle = not got and seen_requests == look.requests
+                    got += await self._claim(db, queue, taken)
+        look.idle = not got and not taken and seen_requests == look.requests
+        if not got:
+            taken.clear()  # the next look is from the head
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
@@ -264,7 +281,7 @@ class Schedule:
         queue.due = due
         return queue
 
-    async def _claim(self, db: Connection, queue: StepQueue) -> int:
+    async def _claim(self, db: Connection, queue: StepQueue, places: dict[int, Place]) -> int:
         due, limit = queue.due, self._share(queue.due)
         taken = await claim(
             db,
@@ -273,7 +290,10 @@ class Schedule:
             now=self._runtime.clock(),
             dispatcher_id=await self._heartbeat.enter(db),
             caps=self._runtime.settings.frequency_cap,
+            after=places.get(due.queue_id, HEAD),
         )
+        if taken.last is not None:
+            places[due.queue_id] = taken.last
         got = len(taken.messages) + sum(taken.stopped.values())
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit

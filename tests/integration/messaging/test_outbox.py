@@ -176,7 +176,7 @@ async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: 
         row = await message(db, only)
         assert (row["state"], row["reason"], row["wire_at"]) == ("queued", "busy", None)
         assert timedelta(seconds=5) < row["not_before"] - row["changed_at"] < timedelta(seconds=20)
-        await db.execute("update message set not_before = now()")
+        await db.execute("update queue set not_before = now()")
     assert (await deliver(runtime)).accepted == 1
     assert received(sandbox) == {"greylist@x.test": 1}
 
@@ -282,7 +282,7 @@ async def test_a_relay_that_is_away_costs_no_message(runtime: Runtime, sandbox: 
             assert (await running).accepted == 0
         assert await states(db, step) == {"queued": 50}
         assert await db.fetchval("select max(attempt) from message") < 5
-        await db.execute("update message set not_before = now()")
+        await db.execute("update queue set not_before = now()")
     assert (await deliver(runtime)).accepted == 50
     assert received(sandbox) == Counter(mailboxes(50))
 
@@ -310,7 +310,7 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
     at_kill = received(sandbox)
     async with runtime.pool.acquire() as db:
         counts = await states(db, step)
-        on_wire = await db.fetchval("select count(*) from message where state = 'sending' and wire_at is not null")
+        on_wire = await db.fetchval("select count(*) from in_flight where wire_at is not null")
         assert on_wire <= 2 * connections
         assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
         assert counts["accepted"] < total

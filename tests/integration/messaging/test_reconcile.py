@@ -168,7 +168,7 @@ async def test_an_unanswered_email_goes_again_with_the_same_message_id(
 
 async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
-    await db.execute("update message set attempt = 5")
+    await db.execute("update in_flight set attempt = 5")
     reconciled = await reconcile_steadily(runtime, settle=0)
     assert (reconciled.ambiguous, reconciled.held_for_staff, reconciled.again) == (1, 1, 0)
     assert await reconcile_steadily(runtime, settle=0) == Reconciled()

@@ -1,0 +1,314 @@
+-- migrate:up
+
+-- A message is written when it is launched, and once more when its outcome is known. What happens between is in two narrow
+-- tables: `queue` has a row for each message that waits, `in_flight` one for each that a worker has taken; a message whose state
+-- is 'queued' has its row in one of them. Whoever deletes that row decides what becomes of the message, so two can never.
+
+-- The number of a queue: of a step and channel, or of a sender's transactional messages, which have no step.
+create function queue_of(step_id bigint, channel text, sender_id bigint) returns bigint
+language sql immutable parallel safe as $$
+  select case when step_id is null then -sender_id else step_id * 16 + case channel when 'sms' then 1 when 'email' then 2 end end
+$$;
+
+-- Whether a message ended otherwise than most do, or its outcome is unknown: these are found by `message_exception`.
+create function is_exceptional(state message_state) returns boolean language sql immutable parallel safe as $$
+  select state not in ('queued', 'sending', 'accepted', 'sent', 'delivered', 'read')
+$$;
+
+-- What waits, in the order in which it is due. Rows come and go all day: old ones are cleared away early, since a claim walks
+-- over them.
+create table queue (
+  message_id bigint      primary key,
+  queue_id   bigint      not null,
+  not_before timestamptz not null,
+  date_at    timestamptz,          -- of a dated step: the date of the person, after which some are of no use
+  attempt    smallint    not null  -- the fencing number of the try before; 0: there was none
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 1);
+create unique index queue_due on queue (queue_id, not_before, message_id);
+create index queue_dated on queue (queue_id, date_at) where date_at is not null;
+
+-- What workers have taken: from the claim to the outcome. Recording an intent touches no index.
+create table in_flight (
+  message_id    bigint      primary key,
+  queue_id      bigint      not null,
+  not_before    timestamptz not null,
+  date_at       timestamptz,
+  attempt       smallint    not null, -- the fencing number: an outcome counts only for the attempt that won it
+  dispatcher_id bigint      not null, -- the worker that has it
+  taken_at      timestamptz not null default clock_timestamp(),
+  wire_at       timestamptz,          -- set just before the wire: from here on, silence is ambiguous
+  provider      text,                 -- who has it, set with wire_at: whatever happens to its worker, they are asked
+  sent_from     text                  -- of texts, the number they leave from, where the provider has one of its own
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+create index in_flight_dispatcher on in_flight (dispatcher_id);
+
+-- Messages that ended otherwise than most, or whose outcome is unknown. Few, so each way of looking for them has its index here,
+-- and none on `message`.
+create table message_exception (
+  message_id bigint        primary key,
+  step_id    bigint,
+  sender_id  bigint,
+  channel    text,
+  state      message_state not null,
+  reason     text,
+  changed_at timestamptz   not null
+);
+create index message_exception_step on message_exception (step_id, state, reason, message_id);
+create index message_exception_unknown on message_exception (changed_at) where state = 'ambiguous';
+-- How a sender has fared lately: with what came back as bounces too, for a server that takes a mail and then refuses its sender
+-- says so in a report.
+create index message_exception_refused on message_exception (sender_id, changed_at)
+  where state in ('failed', 'undelivered', 'bounced');
+-- Transactional ones that were not delivered: a reply whose answer is among them waits for staff again.
+create index message_exception_transactional on message_exception (message_id) where step_id is null;
+
+-- Messages by what their provider calls them: a receipt finds its message. Few emails have such a number.
+create table provider_message (
+  provider_id text   primary key,
+  message_id  bigint not null
+);
+
+-- Sums of the messages in `message`, as changes that add up: each statement that changes messages adds a few rows, in its own
+-- transaction, and a job folds older ones together (messaging/outbox/counts). No row is ever updated: under an open snapshot
+-- that costs more each time. They are of everybody: who sees a region counts its messages themselves.
+create table message_count (
+  step_id   bigint,
+  sender_id bigint,
+  channel   text,
+  state     message_state not null,
+  reason    text,
+  at        timestamptz   not null, -- when they were sent, else when it changed: to the second, minute or day
+  grain     smallint      not null default 0, -- 0: as it was written; then folded to a second, minute, day
+  n         integer       not null,
+  sent      integer       not null, -- how many of these a provider has taken
+  segments  bigint        not null
+);
+create index message_count_step on message_count (step_id, state);
+create index message_count_sender on message_count (sender_id, at) where sent <> 0;
+create index message_count_grain on message_count (grain, at) where grain < 3;
+
+alter table queue enable row level security;
+create policy worker on queue to muster_worker using (true) with check (true);
+create policy staff on queue for select to muster_staff using (
+  exists (select from message m where m.message_id = queue.message_id)
+);
+create policy staff_all on queue for select to muster_staff_all using ((select scope_is_everywhere()));
+grant select (message_id, queue_id, not_before) on queue to muster_staff, muster_staff_all;
+
+alter table in_flight enable row level security;
+create policy worker on in_flight to muster_worker using (true) with check (true);
+create policy staff on in_flight for select to muster_staff using (
+  exists (select from message m where m.message_id = in_flight.message_id)
+);
+create policy staff_all on in_flight for select to muster_staff_all using ((select scope_is_everywhere()));
+grant select (message_id, queue_id) on in_flight to muster_staff, muster_staff_all;
+
+alter table message_exception enable row level security;
+create policy worker on message_exception to muster_worker using (true) with check (true);
+create policy staff on message_exception for select to muster_staff using (
+  exists (select from message m where m.message_id = message_exception.message_id)
+);
+create policy staff_all on message_exception for select to muster_staff_all using ((select scope_is_everywhere()));
+grant select (message_id, step_id, state, reason) on message_exception to muster_staff, muster_staff_all;
+
+alter table message_count enable row level security;
+create policy worker on message_count to muster_worker using (true) with check (true);
+create policy staff on message_count for select to muster_staff, muster_staff_all using ((select scope_is_everywhere()));
+grant select (step_id, channel, state, reason, at, n, sent, segments) on message_count to muster_staff, muster_staff_all;
+
+-- The tables beside `message` follow it, whichever statement changes it: sums, exceptions, providers' numbers, and a message that
+-- becomes queued is put into its queue. By statement, so that a page of a launch or a batch of outcomes costs one look. What waits
+-- and ends is taken out of its queue by the statement itself: that is how it knows that nobody else has it.
+create function note_new_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+  select
+    step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())), count(*), count(sent_at),
+    coalesce(sum(segments), 0)
+  from new_messages
+  group by 1, 2, 3, 4, 5, 6;
+  insert into queue (message_id, queue_id, not_before, date_at, attempt)
+  select message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt from new_messages where state = 'queued';
+  insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
+  select message_id, step_id, sender_id, channel, state, reason, changed_at from new_messages where is_exceptional(state);
+  insert into provider_message (provider_id, message_id)
+  select provider_id, message_id from new_messages where provider_id is not null;
+  return null;
+end $$;
+create trigger message_comes after insert on message
+  referencing new table as new_messages for each statement execute function note_new_messages();
+
+create function note_changed_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
+declare
+  changed record;
+begin
+  select
+    count(*) as n, bool_or(is_exceptional(m.state)) as exceptional, bool_or(m.provider_id is not null) as named,
+    bool_or(m.state = 'queued' and m.is_new) as queued
+  into changed
+  from (
+    select state, provider_id, false as is_new from old_messages
+    union all
+    select state, provider_id, true from new_messages
+  ) as m;
+  if changed.n = 0 then
+    return null;
+  end if;
+  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+  select step_id, sender_id, channel, state, reason, at, sum(n), sum(sent), sum(segments)
+  from (
+    select
+      step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())) as at, -1 as n,
+      -(sent_at is not null)::int as sent, -coalesce(segments, 0) as segments
+    from old_messages
+    union all
+    select
+      step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())), 1,
+      (sent_at is not null)::int, coalesce(segments, 0)
+    from new_messages
+  ) as m
+  group by 1, 2, 3, 4, 5, 6
+  having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0;
+  if changed.queued then
+    insert into queue (message_id, queue_id, not_before, date_at, attempt)
+    select n.message_id, queue_of(n.step_id, n.channel, n.sender_id), n.not_before, n.date_at, n.attempt
+    from new_messages n
+    join old_messages o using (message_id)
+    where n.state = 'queued' and o.state <> 'queued'
+    -- a row may be left there of a message that a receipt ended: nobody waits for the worker that is claiming it
+    on conflict (message_id) do update
+      set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at, attempt = excluded.attempt;
+  end if;
+  if changed.exceptional then
+    delete from message_exception x
+    using new_messages n
+    where x.message_id = n.message_id and not is_exceptional(n.state);
+    insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
+    select message_id, step_id, sender_id, channel, state, reason, changed_at from new_messages where is_exceptional(state)
+    on conflict (message_id) do update
+      set sender_id = excluded.sender_id, channel = excluded.channel, state = excluded.state, reason = excluded.reason,
+          changed_at = excluded.changed_at;
+  end if;
+  if changed.named then
+    delete from provider_message p
+    using old_messages o
+    join new_messages n using (message_id)
+    where p.provider_id = o.provider_id and o.provider_id is distinct from n.provider_id;
+    insert into provider_message (provider_id, message_id)
+    select n.provider_id, n.message_id
+    from new_messages n
+    join old_messages o using (message_id)
+    where n.provider_id is not null and o.provider_id is distinct from n.provider_id;
+  end if;
+  return null;
+end $$;
+create trigger message_changes after update on message
+  referencing old table as old_messages new table as new_messages
+  for each statement execute function note_changed_messages();
+
+create function note_archived_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+  select
+    step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())), -count(*), -count(sent_at),
+    -coalesce(sum(segments), 0)
+  from old_messages
+  group by 1, 2, 3, 4, 5, 6;
+  delete from message_exception x using old_messages o where x.message_id = o.message_id;
+  delete from provider_message p using old_messages o where p.provider_id = o.provider_id;
+  return null;
+end $$;
+create trigger message_goes after delete on message
+  referencing old table as old_messages for each statement execute function note_archived_messages();
+
+-- Whether a message has left, or may have: something says that a provider has it, or may have it. One that was taken and put
+-- back has not, nor one that a provider refused or was too busy for: no receipt comes for those.
+create or replace function may_have_left(message) returns boolean language sql stable parallel safe as $$
+  select
+    $1.wire_at is not null or $1.provider_id is not null
+    or exists (select from in_flight f where f.message_id = $1.message_id and f.wire_at is not null)
+    or exists (select from message_try t where t.message_id = $1.message_id)
+    or exists (
+      select from message_event e
+      where e.message_id = $1.message_id
+        and e.state in ('ambiguous', 'accepted', 'sent', 'delivered', 'read', 'undelivered', 'bounced', 'complained')
+    )
+$$;
+
+-- Whether a worker has a message in hand.
+create or replace function is_in_hand(message) returns boolean language sql stable parallel safe as $$
+  select exists (select from in_flight f where f.message_id = $1.message_id)
+$$;
+
+-- When the caps on how often a person is written to let them have another message; null: now. What arrived or is on its
+-- way to them counts, whichever campaign and channel; what was refused or came back does not. A message that is on its
+-- way just now is looked at again soon, for it may yet fail. Messages are found by way of the steps that may have sent
+-- something in the time that counts.
+create or replace function cap_frees_at(person bigint, purpose text, at timestamptz, caps jsonb, except_message bigint)
+returns timestamptz language sql stable as $$
+  select max(
+    case when had.messages >= cap.messages then coalesce(had.nth + cap.seconds * interval '1 second', at + interval '5 minutes') end
+  )
+  from jsonb_to_recordset(caps) as cap (messages int, seconds float8, purpose text)
+  cross join lateral (
+    select
+      count(*) as messages,
+      (array_agg(dispatch.left_at order by dispatch.left_at desc) filter (where dispatch.left_at is not null))[cap.messages] as nth
+    from (
+      select case when is_received(m.state) then greatest(m.sent_at, m.wire_at) end as left_at
+      from step s
+      join message m on m.step_id = s.step_id and m.person_id = person
+      where (cap.purpose = 'all' or s.purpose = cap.purpose)
+        and (s.finished_at is null or s.finished_at > at - cap.seconds * interval '1 second')
+        and m.message_id is distinct from except_message
+        and (
+          is_received(m.state) or m.state = 'ambiguous'
+          or m.state = 'queued' and exists (select from in_flight f where f.message_id = m.message_id)
+        )
+    ) as dispatch
+    where dispatch.left_at is null or dispatch.left_at > at - cap.seconds * interval '1 second'
+  ) as had
+  where cap.purpose in ('all', cap_frees_at.purpose)
+$$;
+
+grant execute on function queue_of, is_exceptional to public;
+
+-- What is there already. Workers of the version before have none in hand by now, or are gone: theirs are taken over like those of
+-- any worker that is lost.
+insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, taken_at, wire_at, provider, sent_from)
+select
+  message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt, coalesce(dispatcher_id, 0), changed_at, wire_at,
+  provider, sent_from
+from message
+where state = 'sending';
+insert into queue (message_id, queue_id, not_before, date_at, attempt)
+select message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt from message where state = 'queued';
+insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
+select message_id, step_id, sender_id, channel, state, reason, changed_at from message where is_exceptional(state);
+insert into provider_message (provider_id, message_id)
+select provider_id, message_id from message where provider_id is not null;
+insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+select
+  step_id, sender_id, channel, case state when 'sending' then 'queued' else state end, reason,
+  date_trunc('minute', coalesce(sent_at, now())), count(*), count(sent_at), coalesce(sum(segments), 0)
+from message
+group by 1, 2, 3, 4, 5, 6;
+alter table message disable trigger message_changes;
+update message set state = 'queued' where state = 'sending';
+alter table message enable trigger message_changes;
+
+-- No column that changes is in an index or in the condition of one, so that the second write of a message stays on its page and
+-- in no index (a heap-only update).
+drop index message_due;
+drop index message_transactional_due;
+drop index message_transactional_failed;
+drop index message_claimed;
+drop index message_ambiguous;
+drop index message_progress;
+drop index message_provider;
+drop index message_refused_or_returned;
+drop index message_sent;
+drop index message_dated;
+alter table message set (fillfactor = 60);
+
+-- migrate:down
