@@ -271,7 +271,81 @@ returns timestamptz language sql stable as $$
   where cap.purpose in ('all', cap_frees_at.purpose)
 $$;
 
-grant execute on function queue_of, is_exceptional to public;
+-- Writes down that a worker took messages for their first try, where only the message says so as yet: before it says so of another
+-- try, or goes into the archive. Under a number below those of all events, which the history puts where it belongs.
+create function tell_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
+  insert into message_event (message_id, event_id, at, state, source, detail)
+  overriding system value
+  select
+    m.message_id, -1, m.wire_at, 'sending', 'worker', jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
+  from message m
+  left join dispatcher d on d.dispatcher_id = m.dispatcher_id
+  where m.message_id = any (messages) and m.wire_at is not null
+    and not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending')
+$$;
+
+-- As before, and what only the columns say goes into the history.
+create or replace function archive_messages(messages bigint[], out moved bigint, out events bigint)
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  over bigint[];
+begin
+  select array_agg(m.message_id) into over
+  from message m
+  left join step s using (step_id)
+  where m.message_id = any (messages)
+    and (s.state in ('finished', 'cancelled') or m.step_id is null and m.created_at < now() - archive_delay())
+    and m.state not in ('queued', 'sending', 'ambiguous')
+    -- nor under the number of another: history is found by it
+    and not exists (select from message_archive a where a.message_id = m.message_id);
+  if cardinality(messages) is distinct from cardinality(over) then
+    raise exception 'only messages of steps that are over, and old ones without a step, are archived: that is % of %',
+      coalesce(cardinality(over), 0), cardinality(messages);
+  end if;
+
+  perform tell_first_tries(over);
+  with moved as (
+    delete from message where message_id = any (over)
+    returning
+      message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+      channel, address, reason, provider_id
+  ), kept as (
+    insert into message_archive (
+      message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+      channel, address, reason, provider_id, year
+    )
+    select moved.*, case when s.step_id is null then archive_year(moved.created_at) else archive_year(s) end
+    from moved
+    left join step s using (step_id)
+    returning 1
+  )
+  select count(*) into moved from kept;
+  update transactional set content = null, concealed = null where message_id = any (over);
+
+  perform set_config('muster.archiving', 'on', true);
+  with moved as (
+    delete from message_event where message_id = any (over)
+    returning message_id, event_id, at, state, source, code, detail
+  ), kept as (
+    insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
+    select g.message_id, g.event_id, g.at, g.state, g.source, g.code, g.detail, a.year
+    from moved g
+    join message_archive a using (message_id)
+    returning 1
+  )
+  select count(*) into events from kept;
+  perform set_config('muster.archiving', 'off', true);
+
+  perform record_own_action(
+    'messages.archived', coalesce('step ' || step_id, 'transactional messages'),
+    jsonb_build_object('messages', count(*), 'login', session_user)
+  )
+  from message_archive
+  where message_id = any (over)
+  group by step_id;
+end $$;
+
+grant execute on function queue_of, is_exceptional, tell_first_tries to public;
 
 -- What is there already. Workers of the version before have none in hand by now, or are gone: theirs are taken over like those of
 -- any worker that is lost.

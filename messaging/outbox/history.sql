@@ -19,28 +19,36 @@ where m.message_id = $1;
 
 -- name: list_events
 -- Events of a message, in the order they were written. That a worker took it for its first try has no event of its own
--- while it is in flight, or where it was simply accepted: then the message says it, and it comes before what became of it.
+-- while it is in flight, or where it was simply accepted: then its columns say it, or later an event below all others
+-- does; it comes before what became of it.
+with told as materialized (
+  select event_id, at, state, source, code, detail from message_event_any where message_id = $1
+), began as (
+  select min(event_id) as event_id from told where event_id > 0 and state not in ('queued', 'sending')
+)
 select at, state, source, code, detail
 from (
-  select at, state, source, code, detail, event_id, 1 as n from message_event_any where message_id = $1
+  select case when event_id < 0 then (select event_id from began) else event_id end as place, (event_id > 0)::int as n, told.*
+  from told
   union all
-  select m.wire_at, 'sending', 'worker', null, jsonb_build_object('attempt', m.attempt, 'by', d.name), began.event_id, 0
+  select
+    began.event_id, 0, 0, m.wire_at, 'sending', 'worker', null,
+    jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
   from message m
+  cross join began
   left join dispatcher d on d.dispatcher_id = m.dispatcher_id
-  cross join lateral (
-    select min(e.event_id) as event_id from message_event e
-    where e.message_id = m.message_id and e.state not in ('queued', 'sending')
-  ) as began
   where m.message_id = $1 and m.wire_at is not null and began.event_id is not null
-    and not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending')
+    and not exists (select from told where told.state = 'sending')
   union all
-  select i.taken_at, 'sending', 'worker', null, jsonb_build_object('attempt', i.attempt, 'by', d.name), null, 0
+  select
+    null, 0, 0, i.taken_at, 'sending', 'worker', null,
+    jsonb_strip_nulls(jsonb_build_object('attempt', i.attempt, 'by', d.name))
   from in_flight i
   join message m on m.message_id = i.message_id and m.state = 'queued'
   left join dispatcher d on d.dispatcher_id = i.dispatcher_id
   where i.message_id = $1
 ) as line
-order by event_id nulls last, n;
+order by place nulls last, n;
 
 -- name: list_of_person
 -- Messages to a person, the latest first.

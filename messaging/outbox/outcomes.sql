@@ -1,3 +1,53 @@
+-- name: record_acceptances
+-- What happens to nearly every message, and so in few steps: outcomes of first tries that a provider accepted, and the
+-- intents to send messages of steps that nothing stops. Whatever is not among its rows is for `record_outcomes`: late
+-- outcomes, and intents that the last eligibility check stops; these stay in flight until then.
+with landed as materialized (
+  delete from in_flight f
+  using unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::smallint[])
+    as o (message_id, attempt, code, provider_id, segments)
+  where f.message_id = o.message_id and f.attempt = o.attempt
+  returning
+    f.message_id, f.attempt, f.dispatcher_id, f.wire_at, f.provider, f.sent_from, o.code, o.provider_id, o.segments
+), recorded as (
+  -- a receipt may have come first: then only missing values are added
+  update message m
+  set state = case when m.state in ('queued', 'ambiguous') then 'accepted' else m.state end,
+      reason = case when m.state in ('queued', 'ambiguous') then null else m.reason end,
+      attempt = l.attempt, dispatcher_id = l.dispatcher_id, wire_at = l.wire_at, provider = l.provider, sent_from = l.sent_from,
+      provider_id = coalesce(m.provider_id, l.provider_id), segments = coalesce(l.segments, m.segments),
+      sent_at = coalesce(m.sent_at, now()), changed_at = clock_timestamp()
+  from landed l
+  where m.message_id = l.message_id and m.attempt <= l.attempt
+  returning m.message_id, m.state, m.provider, l.code
+), new_events as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, case when state = 'accepted' then state end, coalesce(provider, $13::text), code from recorded
+), wired as (
+  update in_flight i
+  set wire_at = clock_timestamp(), provider = n.provider, sent_from = n.sent_from
+  from unnest($6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::text[], $11::text[])
+    as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
+  join message m on m.message_id = n.message_id and m.state = 'queued' and m.attempt <= n.attempt
+  join step s on s.step_id = m.step_id and s.state = 'running'
+  join sender f on f.sender_id = m.sender_id and f.paused_reason is null
+  cross join lateral stops_of(s.goal_id, m.person_id, m.channel, m.address, s.purpose) as stop
+  where i.message_id = n.message_id and i.attempt = n.attempt
+    and not stop.answered and stop.suppressed is null
+    and coalesce(message_deadline(s.send_before, s.dated, m.date_at) > $12::timestamptz, true)
+    and (select c.gone_at is null from dispatcher c where c.dispatcher_id = i.dispatcher_id)
+  returning i.message_id, n.confirm, n.unsubscribe
+), linked as (
+  insert into link (digest, message_id, action)
+  select confirm, message_id, 'confirm' from wired where confirm is not null
+  union all
+  select unsubscribe, message_id, 'unsubscribe' from wired where unsubscribe is not null
+  on conflict do nothing
+)
+select message_id, true as wired from wired
+union all
+select message_id, false from landed;
+
 -- name: record_outcomes
 -- Records the outcomes of the last messages, and records the next ones as on the wire after a last eligibility check,
 -- in one statement. Each half is guarded by the attempt number, so a worker that was declared gone changes nothing.
@@ -55,8 +105,9 @@ seen as materialized (
   -- messages of steps have no id here, so nothing is looked up for them
   left join transactional t on t.message_id = case when m.step_id is null then m.message_id end
   join sender f on f.sender_id = m.sender_id
-  join dispatcher c on c.dispatcher_id = i.dispatcher_id and c.gone_at is null
   cross join lateral stops_of(s.goal_id, m.person_id, m.channel, m.address, coalesce(s.purpose, t.purpose)) as stop
+  -- a look-up for each, so that no plan begins with all that a worker has in flight
+  where (select c.gone_at is null from dispatcher c where c.dispatcher_id = i.dispatcher_id)
 ), next as materialized (
   select
     message_id, attempt, confirm, unsubscribe, provider, sent_from, suppressed,

@@ -26,7 +26,10 @@ with moment as materialized (
   where l.gone_at is null and l.until < judge.now
   returning l.dispatcher_id
 ), dead as (
-  select dispatcher_id from lost union select dispatcher_id from dispatcher where gone_at is not null
+  select dispatcher_id from lost
+  union
+  select c.dispatcher_id from dispatcher c
+  where c.gone_at is not null and exists (select from in_flight f where f.dispatcher_id = c.dispatcher_id)
 ), theirs as materialized (
   select f.message_id
   from dead
@@ -86,9 +89,9 @@ select
   (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as alerted;
 
 -- name: delete_dispatchers
--- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
+-- Deletes workers that were gone before any message they sent can still be in the outbox: its history names them.
 delete from dispatcher c
-where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end
+where c.gone_at < now() - interval '400 days'
   and not exists (select from in_flight f where f.dispatcher_id = c.dispatcher_id);
 
 -- name: settle_emails
