@@ -165,7 +165,7 @@ with due as materialized (
       else stop_of_transactional(t.kind, t.reference, $2, m.address, stop.for_person, stop.suppressed) end as suppressed
   from taken d
   join message m on m.message_id = d.message_id
-  join transactional t on t.message_id = d.message_id
+  left join transactional t on t.message_id = d.message_id
   cross join lateral stops_of(null, m.person_id, $2, m.address, t.purpose) as stop
   where m.state = 'queued'
 ), judged as materialized (
