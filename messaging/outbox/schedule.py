@@ -186,7 +186,7 @@ class Schedule:
         look.at, look.at_once = time.monotonic(), False
         if look.at - look.head_at >= HEAD_EVERY:
             taken.clear()
-        got, seen_requests = 0, look.requests
+        got, full, seen_requests = 0, False, look.requests
         async with self._runtime.pool.acquire() as db:
             find_due = due_transactional if transactional else due_queues
             listed = await find_due(db, [self._channel], self._runtime.clock(), taken)
@@ -197,11 +197,15 @@ class Schedule:
                 look.head_at = look.at
             for due in listed:
                 queue = await self._queue(db, due)
-                if queue is not None and len(queue.claimed) <= self._low(due):
+                if queue is None:
+                    continue
+                if len(queue.claimed) > self._low(due):
+                    full = True
+                else:
                     got += await self._claim(db, queue, taken)
         look.idle = not got and not taken and seen_requests == look.requests
-        if not got:
-            taken.clear()  # the next look is from the head
+        if not (got or full):
+            taken.clear()  # the next look is from the heads
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
