@@ -39,7 +39,7 @@ left join fresh f using (channel, address, purpose);
 
 -- name: withdraw_addresses
 -- Withdraws messages queued for addresses that have just been suppressed.
-with gone as (
+with dequeued as (
   delete from queue q
   using suppression_event e
   join step s on e.purpose in ('all', s.purpose)
@@ -48,9 +48,9 @@ with gone as (
   returning q.message_id, q.attempt, e.reason
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = gone.reason, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)
@@ -60,7 +60,7 @@ select count(*) from withdrawn;
 
 -- name: withdraw_people
 -- The same for people who are suppressed at every address.
-with gone as (
+with dequeued as (
   delete from queue q
   using suppression_event e
   join step s on e.purpose in ('all', s.purpose)
@@ -69,9 +69,9 @@ with gone as (
   returning q.message_id, q.attempt, e.reason
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = gone.reason, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)
@@ -91,7 +91,7 @@ with theirs as materialized (
   from suppression_event e
   join message m on m.step_id is null and m.person_id = case e.channel when 'person' then e.address::bigint end
   where e.event_id = any ($1::bigint[])
-), gone as (
+), dequeued as (
   delete from queue q
   using theirs
   join suppression_event e on e.event_id = theirs.event_id
@@ -103,9 +103,9 @@ with theirs as materialized (
   returning q.message_id, q.attempt, e.reason
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = gone.reason, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)

@@ -49,7 +49,7 @@ where s.channel = 'sms' and s.address = $1 and s.purpose = ledger_entry.purpose;
 -- name: withdraw_address
 -- Withdraws the messages queued for the address, in the same transaction. Messages claimed but not on the wire are
 -- stopped by the last eligibility check.
-with gone as (
+with dequeued as (
   delete from queue q
   using step s
   join message m on m.step_id = s.step_id and m.channel = $1 and m.address = $2
@@ -57,9 +57,9 @@ with gone as (
   returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = $4, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = $4, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)
@@ -67,7 +67,7 @@ select message_id, 'suppressed', $5, $4 from withdrawn;
 
 -- name: withdraw_person
 -- The same for a person who is suppressed at every address.
-with gone as (
+with dequeued as (
   delete from queue q
   using step s
   join message m on m.step_id = s.step_id and m.person_id = $1
@@ -75,9 +75,9 @@ with gone as (
   returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = $3, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = $3, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)
@@ -89,7 +89,7 @@ with theirs as materialized (
   select message_id from message where step_id is null and channel = $1 and address = $2
   union all
   select message_id from message where step_id is null and person_id = case $1::text when 'person' then $2::bigint end
-), gone as (
+), dequeued as (
   delete from queue q
   using theirs
   join transactional t on t.message_id = theirs.message_id
@@ -100,9 +100,9 @@ with theirs as materialized (
   returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'suppressed', reason = $4, attempt = gone.attempt, changed_at = now()
-  from gone
-  where m.message_id = gone.message_id and m.state = 'queued'
+  set state = 'suppressed', reason = $4, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)

@@ -28,14 +28,14 @@ _CHANNEL_NUMBERS: Final = {"sms": 1, "email": 2}
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class QueuePlace:
     """Place in a queue: of the last message that was taken from it."""
 
     not_before: datetime
     message_id: int
 
 
-HEAD: Final = Place(datetime(1, 1, 1, tzinfo=UTC), 0)
+HEAD: Final = QueuePlace(datetime(1, 1, 1, tzinfo=UTC), 0)
 """Place before all messages of a queue."""
 
 
@@ -122,11 +122,11 @@ class Claim:
 
     messages: list[Claimed]
     stopped: dict[str, int]
-    last: Place | None = None
+    last: QueuePlace | None = None
 
 
 async def due_queues(
-    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, Place] | None = None
+    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
 ) -> list[DueQueue]:
     """Return the steps' queues that have messages due, the most urgent first.
 
@@ -141,7 +141,7 @@ async def due_queues(
 
 
 async def due_transactional(
-    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, Place] | None = None
+    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
 ) -> list[DueQueue]:
     """Return the senders' queues that have transactional messages due; see `due_queues`."""
     rows = await db.fetch(
@@ -150,7 +150,7 @@ async def due_transactional(
     return [DueQueue(**row) for row in rows]
 
 
-def _columns(taken: Mapping[int, Place]) -> tuple[list[int], list[datetime], list[int]]:
+def _columns(taken: Mapping[int, QueuePlace]) -> tuple[list[int], list[datetime], list[int]]:
     places = taken.values()
     return list(taken), [place.not_before for place in places], [place.message_id for place in places]
 
@@ -163,7 +163,7 @@ async def claim(
     now: datetime,
     dispatcher_id: int,
     caps: Sequence[Cap] = (),
-    after: Place = HEAD,
+    after: QueuePlace = HEAD,
 ) -> Claim:
     """Claim up to `limit` due messages of one step by one channel.
 
@@ -206,7 +206,7 @@ def _claim(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], Clai
             messages.append(read(row))
         else:
             stopped[state] = stopped.get(state, 0) + 1
-    return Claim(messages, stopped, Place(rows[-1][5], rows[-1][0]) if rows else None)
+    return Claim(messages, stopped, QueuePlace(rows[-1][5], rows[-1][0]) if rows else None)
 
 
 async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:

@@ -68,7 +68,7 @@ _TAKEN_BACK: Final = """
     )
 """
 """Takes changed messages back from workers that have claimed them; each begins its next try with another number."""
-_TOLD: Final = """
+_TAKING_EVENTS: Final = """
     insert into message_event (message_id, at, state, source, code, detail)
     select message_id, at, state, source, code, detail from (
       select
@@ -124,7 +124,7 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
           insert into queue (message_id, queue_id, not_before, date_at, attempt)
           select message_id, queue_id, not_before, date_at, attempt + 1 from taken_back
         ), new_events as (
-          {_TOLD}
+          {_TAKING_EVENTS}
           union all
           select message_id, now(), 2, 'queued', 'dates', 'handed_back', null from taken_back
         ) as line order by message_id, n)
@@ -186,7 +186,7 @@ def _update_query(query: str, parameters: int) -> str:
           join changed c using (message_id)
           where c.state = 'queued' and c.was = 'queued'
         ), new_events as (
-          {_TOLD}
+          {_TAKING_EVENTS}
           union all
           select
             c.message_id, {at}, 2, c.state, 'dates', e.code,

@@ -36,13 +36,13 @@ select message_id from message where message_id = any ($1::bigint[]) order by me
 -- person is suppressed: the erasure has locked the messages, so it waits for nobody's queue.
 with waiting as materialized (
   select message_id from queue where message_id = any ($1::bigint[]) for update skip locked
-), gone as (
+), dequeued as (
   delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
   set state = 'suppressed', reason = 'erased', attempt = coalesce(g.attempt, m.attempt), changed_at = now()
   from unnest($1::bigint[]) as wanted (message_id)
-  left join gone g using (message_id)
+  left join dequeued g using (message_id)
   where m.message_id = wanted.message_id
     and (m.state = 'ambiguous' or m.state = 'queued' and g.message_id is not null)
   returning m.message_id

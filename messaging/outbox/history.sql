@@ -21,15 +21,15 @@ where m.message_id = $1;
 -- Events of a message, in the order they were written. That a worker took it for its first try has no event of its own
 -- while it is in flight, or where it was simply accepted: then its columns say it, or later an event below all others
 -- does; it comes before what became of it.
-with told as materialized (
+with known_events as materialized (
   select event_id, at, state, source, code, detail from message_event_any where message_id = $1
 ), began as (
-  select min(event_id) as event_id from told where event_id > 0 and state not in ('queued', 'sending')
+  select min(event_id) as event_id from known_events where event_id > 0 and state not in ('queued', 'sending')
 )
 select at, state, source, code, detail
 from (
-  select case when event_id < 0 then (select event_id from began) else event_id end as place, (event_id > 0)::int as n, told.*
-  from told
+  select case when event_id < 0 then (select event_id from began) else event_id end as place, (event_id > 0)::int as n, known_events.*
+  from known_events
   union all
   select
     began.event_id, 0, 0, m.wire_at, 'sending', 'worker', null,
@@ -38,7 +38,7 @@ from (
   cross join began
   left join dispatcher d on d.dispatcher_id = m.dispatcher_id
   where m.message_id = $1 and m.wire_at is not null and began.event_id is not null
-    and not exists (select from told where told.state = 'sending')
+    and not exists (select from known_events where known_events.state = 'sending')
   union all
   select
     null, 0, 0, i.taken_at, 'sending', 'worker', null,

@@ -35,7 +35,7 @@ select message_id, provider_id, ended_by from message_try where message_id = any
 -- Nothing waits for a worker's lock here: the worker may be waiting for the message.
 with waiting as materialized (
   select message_id from queue where message_id = any ($1::bigint[]) for update skip locked
-), gone as (
+), dequeued as (
   delete from queue q using waiting w where q.message_id = w.message_id
 )
 update message m

@@ -38,14 +38,14 @@ with moment as materialized (
   for update of f skip locked
 ), freed as (
   delete from in_flight f using theirs where f.message_id = theirs.message_id returning f.*
-), told as (
+), released as (
   select freed.*, m.state as message_state, d.name
   from freed
   join message m on m.message_id = freed.message_id
   left join dispatcher d on d.dispatcher_id = freed.dispatcher_id
 ), back as (
   insert into queue (message_id, queue_id, not_before, date_at, attempt)
-  select message_id, queue_id, not_before, date_at, attempt from told where wire_at is null and message_state = 'queued'
+  select message_id, queue_id, not_before, date_at, attempt from released where wire_at is null and message_state = 'queued'
 ), unknown as (
   -- a receipt may have come first: then only what the worker knew is added
   update message m
@@ -53,12 +53,12 @@ with moment as materialized (
       reason = case m.state when 'queued' then 'worker_lost' else m.reason end,
       attempt = t.attempt, dispatcher_id = t.dispatcher_id, wire_at = t.wire_at, provider = t.provider, sent_from = t.sent_from,
       changed_at = clock_timestamp()
-  from told t
+  from released t
   where m.message_id = t.message_id and t.wire_at is not null and m.attempt <= t.attempt
 ), new_events as (
   insert into message_event (message_id, at, state, source, code, detail)
   select t.message_id, e.at, e.state::message_state, e.source, e.code, e.detail
-  from told t
+  from released t
   cross join lateral (
     values
       (1, t.taken_at, 'sending', 'worker', null, jsonb_build_object('attempt', t.attempt, 'by', t.name)),
@@ -72,7 +72,7 @@ with moment as materialized (
 )
 select
   count(*) filter (where wire_at is null) as returned, count(*) filter (where wire_at is not null) as ambiguous
-from told
+from released
 where message_state = 'queued';
 
 -- name: list_lost_workers
@@ -224,7 +224,7 @@ with over as (
   select message_id, state from late
   union all
   select message_id, 'single' from single
-), gone as (
+), dequeued as (
   delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt, w.state
 ), withdrawn as (
   update message m
@@ -232,7 +232,7 @@ with over as (
       reason = case g.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
       attempt = g.attempt,
       changed_at = clock_timestamp()
-  from gone g
+  from dequeued g
   where m.message_id = g.message_id and m.state = 'queued'
   returning m.message_id, m.state, m.reason
 ), new_events as (

@@ -29,7 +29,7 @@ from messaging.outbox.claim import (
     Claimed,
     ClaimedTransactional,
     DueQueue,
-    Place,
+    QueuePlace,
     claim,
     due_queues,
     due_transactional,
@@ -145,7 +145,7 @@ class Schedule:
         self._dispatcher_id: int | None = None
         self._turn = 0
         self._looks = {True: _Look(), False: _Look()}
-        self._taken: dict[bool, dict[int, Place]] = {True: {}, False: {}}
+        self._taken: dict[bool, dict[int, QueuePlace]] = {True: {}, False: {}}
         self.failed: list[Outcome] = []
 
     @property
@@ -285,7 +285,7 @@ class Schedule:
         queue.due = due
         return queue
 
-    async def _claim(self, db: Connection, queue: StepQueue, places: dict[int, Place]) -> int:
+    async def _claim(self, db: Connection, queue: StepQueue, places: dict[int, QueuePlace]) -> int:
         due, limit = queue.due, self._share(queue.due)
         taken = await claim(
             db,

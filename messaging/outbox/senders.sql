@@ -97,7 +97,7 @@ with mended as (
     and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.has_secrets)
     and coalesce(coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) > $3, true)
   for no key update of m
-), told as materialized (
+), first_tries as materialized (
   -- what only the columns say of their first try, before these tell of the next
   select tell_first_tries(array(select message_id from refused)) where exists (select from refused)
 ), ended as (
@@ -108,7 +108,7 @@ with mended as (
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), attempt = m.attempt + 1,
       provider_id = null, wire_at = null, changed_at = now()
   from refused r
-  cross join (select count(*) from told) as told_before
+  cross join (select count(*) from first_tries) as told_before
   where m.message_id = r.message_id
   returning m.message_id, m.step_id
 ), reopened as (

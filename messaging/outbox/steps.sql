@@ -58,12 +58,12 @@ with over as (
   select queue_of(step_id, c.channel, null) as queue_id from ended cross join unnest(channels) as c (channel)
 ), waiting as materialized (
   select q.message_id from queues join queue q using (queue_id) limit 5000 for update of q skip locked
-), gone as (
+), dequeued as (
   delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
   set state = 'cancelled', reason = 'campaign_cancelled', attempt = g.attempt, changed_at = now()
-  from gone g
+  from dequeued g
   where m.message_id = g.message_id and m.state = 'queued'
   returning m.message_id
 ), new_events as (
