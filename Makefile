@@ -62,6 +62,7 @@ test: check ## every check and every test
 	@bash .ci/postfix
 	@bash .ci/postgresql
 	@bash .ci/pgbouncer
+	@bash .ci/redis
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 coverage: $(VENV)/.dev ## run the unit and integration tests and print which branches they take, by package

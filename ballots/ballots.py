@@ -9,9 +9,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
-from ballots.phase import Phase, vote_phase
+from ballots.phase import Phase
 from ballots.spec import BallotSpec
 from core.access import Actor
+from core.answer_phase import phase_of
 from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
@@ -94,7 +95,7 @@ class Ballot:
 
     def phase(self, now: datetime) -> Phase:
         """Return the phase the ballot is in at a moment."""
-        voting = vote_phase(self.opens_at, self.closes_at, now)
+        voting = phase_of(self.opens_at, self.closes_at, now)
         if voting != "open":
             return Phase(voting)
         if self.last_posting_at is not None and now > self.last_posting_at:
@@ -116,7 +117,7 @@ class Ballot:
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
         """Format a moment as members read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
-        return "" if at is None else day_and_time(at, self.time_zone, language)
+        return day_and_time(at, self.time_zone, language)
 
 
 async def create_ballot(db: Connection, spec: BallotSpec, *, actor: Actor, time_zone: str = DEFAULT_ZONE) -> Ballot:

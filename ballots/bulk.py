@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ballots import counts
 from ballots.claims import ClaimKind, ClaimSource, update_statuses
 from core.db import Connection, load_queries
 from messaging.goals import meet_goal_of_many, reopen_goal_of_many
@@ -32,15 +31,10 @@ class NewClaim:
     at: datetime
 
 
-async def lock_ballot(db: Connection, ballot_id: int) -> None:
-    """Lock a ballot's counts until the transaction ends; claims wait. Call it before `record_claims`."""
-    await counts.lock_counts(db, ballot_id)
-
-
 async def record_claims(
     db: Connection, *, ballot_id: int, goal_id: int, source: ClaimSource, recorder: str, claims: Sequence[NewClaim]
 ) -> int:
-    """Record the claims of a list and update its members' status, in the caller's transaction, after `lock_ballot`.
+    """Record the claims of a list and update its members' status, in the caller's transaction, after `lock_counts`.
 
     Args:
         db: a connection in a transaction.

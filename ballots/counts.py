@@ -74,7 +74,7 @@ class Difference:
     counted: int
 
 
-async def totals(db: Connection, ballot_id: int) -> dict[str, int]:
+async def find_totals(db: Connection, ballot_id: int) -> dict[str, int]:
     """Return the counts of a whole ballot: every one of `MEASURES`."""
     return _complete({row["measure"]: row["n"] for row in await db.fetch(SQL["sum_ballot"], ballot_id)})
 
@@ -118,7 +118,7 @@ async def correct_sums(db: Connection, ballot_id: int) -> int:
 
 async def lock_counts(db: Connection, ballot_id: int) -> None:
     """Lock a ballot's counts until the transaction ends; claims wait."""
-    await db.execute(SQL["lock_ballot"], ballot_id)
+    await db.execute(SQL["lock_counts"], ballot_id)
 
 
 async def refresh_reach(db: Connection, ballot_id: int) -> int:

@@ -124,7 +124,7 @@ order by 1, 2;
 insert into count_change (ballot_id, unit_id, measure, n)
 select $1, unit_id, measure, n from unnest($2::bigint[], $3::text[], $4::bigint[]) as d (unit_id, measure, n);
 
--- name: lock_ballot
+-- name: lock_counts
 -- Locks the ballot's counts: waits for claims that are being recorded, and new ones wait.
 select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
 

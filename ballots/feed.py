@@ -82,12 +82,6 @@ async def number_claims(db: Connection) -> None:
             await db.execute(SQL["number_claims"])
 
 
-async def last_position(db: Connection) -> int:
-    """Return the last position given out; following from here shows only new changes."""
-    await number_claims(db)
-    return int(await db.fetchval(SQL["last_position"]))
-
-
 async def follow(
     runtime: Runtime, ballot_id: int, after: int = 0, *, every: float = 1.0, limit: int = 1000
 ) -> AsyncGenerator[TurnoutChange, None]:

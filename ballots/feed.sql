@@ -29,7 +29,3 @@ left join claim_status s on s.ballot_id = c.ballot_id and s.person_id = c.person
 where t.ballot_id = $1 and t.seq > $2
 order by t.seq
 limit $3;
-
--- name: last_position
--- The last position in the feed.
-select coalesce(max(seq), 0) from turnout_change;

@@ -17,16 +17,17 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from ballots import bulk
+from ballots import bulk, counts
 from ballots.ballots import Ballot, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, strength
-from ballots.lists import RowProblem, TurnoutEntry, TurnoutList, read_list
+from ballots.lists import TurnoutEntry, TurnoutList, read_list
 from ballots.matching import AMBIGUOUS, UNMATCHED, match
 from ballots.phase import Phase
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, connect, load_queries
 from core.errors import Conflict, InputError
+from core.files.row_problems import Problem
 from core.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
@@ -62,13 +63,13 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class TurnoutImportReport:
-    """Report of an import that was made, or would be. Every row is one of recorded, known, silent, or faulty.
+    """Report of an import that was made, or would be. Every row is one of recorded, known, silent, or a problem.
 
     Attributes:
         sheet: the file, read.
         source: the source of its claims.
         recorded: members with a new claim.
-        by_kind: the same by kind of claim.
+        by_kind: members with a new claim, by kind of claim.
         known: rows with nothing new.
         silent: rows that say nothing about the ballot (no answer, busy …).
         contradictions: of those recorded, the ones that contradict the member's status.
@@ -84,7 +85,7 @@ class TurnoutImportReport:
     known: int = 0
     silent: int = 0
     contradictions: Sequence[Contradiction] = ()
-    problems: Sequence[RowProblem] = ()
+    problems: Sequence[Problem] = ()
     moved: int = 0
     written: bool = False
 
@@ -92,8 +93,8 @@ class TurnoutImportReport:
         """Count the rows that are `ambiguous`, `unmatched` or `unreadable`."""
         groups = {"ambiguous": AMBIGUOUS, "unmatched": UNMATCHED}
         if kind in groups:
-            return sum(fault.code in groups[kind] for fault in self.problems)
-        return sum(fault.code not in AMBIGUOUS | UNMATCHED for fault in self.problems)
+            return sum(problem.code in groups[kind] for problem in self.problems)
+        return sum(problem.code not in AMBIGUOUS | UNMATCHED for problem in self.problems)
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain values, for `--json`."""
@@ -102,7 +103,8 @@ class TurnoutImportReport:
             "matched": self.recorded + self.known, "recorded": self.recorded, "by_kind": dict(self.by_kind),
             "already_known": self.known, "silent": self.silent,
             **{kind: self.count(kind) for kind in ("ambiguous", "unmatched", "unreadable")},
-            "contradictions": list(self.contradictions), "faults": list(self.problems), "moved": self.moved,
+            "contradictions": list(self.contradictions),
+            "problems": [problem.to_json() for problem in self.problems], "moved": self.moved,
             "notices": list(self.sheet.notices), "written": self.written,
         }  # fmt: skip
 
@@ -147,7 +149,7 @@ async def import_claims(
         async with db.transaction():
             if not write:
                 return (await job.check(db))[0]
-            await bulk.lock_ballot(db, ballot.ballot_id)
+            await counts.lock_counts(db, ballot.ballot_id)
             return await job.record(db)
     except asyncpg.DeadlockDetectedError:
         raise Conflict("The same members were changed just now; nothing was recorded.", remedy="Try again.") from None
@@ -165,7 +167,7 @@ class _Job:
     actor: Actor
     now: datetime
     person_by_line: Mapping[int, int]
-    problems: Sequence[RowProblem]
+    problems: Sequence[Problem]
 
     async def record(self, db: Connection) -> TurnoutImportReport:
         report, claims = await self.check(db)
@@ -177,7 +179,7 @@ class _Job:
             )  # fmt: skip
         detail = {
             "sha256": self.sheet.sha256, "source": self.source, "recorded": report.recorded, "known": report.known,
-            "faults": len(report.problems), "contradictions": len(report.contradictions), "moved": moved,
+            "problems": len(report.problems), "contradictions": len(report.contradictions), "moved": moved,
         }  # fmt: skip
         await record(db, self.actor, AuditAction.TURNOUT_IMPORTED, f"ballot {self.ballot.name}", detail)
         return replace(report, moved=moved, written=True)
@@ -201,11 +203,11 @@ class _Job:
         )  # fmt: skip
         return report, claims
 
-    def _one_for_each(self) -> tuple[list[TurnoutEntry], int, list[RowProblem]]:
+    def _one_for_each(self) -> tuple[list[TurnoutEntry], int, list[Problem]]:
         """Choose one entry for each member; if two say different things, choose neither.
 
         Returns:
-            The entries, how many others repeat them, and the faults.
+            The entries, how many others repeat them, and the problems.
         """
         by_person: dict[int, list[TurnoutEntry]] = defaultdict(list)
         chosen, problems = [], []
@@ -213,7 +215,7 @@ class _Job:
             if entry.line not in self.person_by_line:
                 continue
             if entry.kind is ClaimKind.VOTED and self.ballot.phase(self._at(entry)) is Phase.BEFORE:
-                problems.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
+                problems.append(_problem(entry, "too_early", "Nobody can have voted then: it was not open yet."))
             else:
                 by_person[self.person_by_line[entry.line]].append(entry)
         repeats = 0
@@ -221,7 +223,7 @@ class _Job:
             if len({entry.kind for entry in entries}) > 1:
                 lines = " and ".join(str(entry.line) for entry in entries)
                 words = f"Lines {lines} say different things about the same member: keep the one that is right."
-                problems += [RowProblem(entry.line, "two_answers", words) for entry in entries]
+                problems += [_problem(entry, "two_answers", words) for entry in entries]
             else:
                 chosen.append(max(entries, key=lambda entry: (self._at(entry), -entry.line)))
                 repeats += len(entries) - 1
@@ -247,6 +249,10 @@ class _Job:
 
     def _at(self, entry: TurnoutEntry) -> datetime:
         return entry.at or self.now
+
+
+def _problem(entry: TurnoutEntry, code: str, message: str) -> Problem:
+    return Problem(entry.line, "", code, message, member_id=entry.member_id)
 
 
 def _claim_kind(entry: TurnoutEntry) -> ClaimKind:

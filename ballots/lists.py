@@ -1,7 +1,7 @@
 """Turnout lists from elsewhere: which member each row names, and what it says about the ballot.
 
 Phone banks, reps and scrutineers each use their own headings and words, so columns and answers are recognised by many
-names. A row that cannot be read for certain is reported as a fault, never guessed.
+names. A row that cannot be read for certain is reported as a problem, never guessed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from core.errors import InputError
 from core.files.readers import open_table
 from core.files.row_problems import Problem
 from core.files.tables import FAULTS, RawRow
+from core.written_dates import read_written_date
 from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
@@ -49,7 +50,6 @@ WORDS: Final[Mapping[str, ClaimKind | None]] = {
 }
 """Meaning of each answer; None if it says nothing about the ballot."""
 
-_DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
 _MIN_CONFIDENCE: Final = 0.001
 """Lowest confidence accepted."""
 _EARLIEST_YEAR: Final = 2000
@@ -83,21 +83,6 @@ class TurnoutEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class RowProblem:
-    """Row of a list for which nothing can be recorded.
-
-    Attributes:
-        line: where it begins in the file.
-        code: why, as a code for programs.
-        message: why, as a sentence for people.
-    """
-
-    line: int
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class TurnoutList:
     """Turnout list as read from a file.
 
@@ -115,7 +100,7 @@ class TurnoutList:
     cells: Mapping[int, list[str]]
     columns: Mapping[str, str]
     entries: list[TurnoutEntry]
-    problems: list[RowProblem]
+    problems: list[Problem]
     sha256: str
     notices: Sequence[str] = ()
 
@@ -143,7 +128,7 @@ def read_list(
         says: the answer of every row, if the file has no column of answers.
         region: country assumed for phone numbers without a `+`.
         zone: time zone of its times.
-        now: the current time; a row with a later one is a fault.
+        now: the current time; a row with a later one is a problem.
         header_row: the line or row that names the columns; None to detect it.
         encoding: of a CSV file; None to detect it.
 
@@ -189,23 +174,18 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
     return _Reads(answer, at, telling, says, zone, now)
 
 
-def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[RowProblem]]:
-    """Read all rows; return those that can be read, and the faults of the others."""
+def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[Problem]]:
+    """Read all rows; return those that can be read, and the problems of the others."""
     entries: list[TurnoutEntry] = []
-    problems: list[RowProblem] = []
+    problems: list[Problem] = []
     for row in rows:
         try:
             reads.refuse_unsaid(rows.of_row)
             entries.append(reads.entry(row))
         except _Unreadable as problem:
-            problems.append(RowProblem(row[0], problem.code, problem.message))
+            problems.append(Problem(row[0], "", problem.code, problem.message, member_id=row[1]))
     read = {*(item.line for item in entries), *(item.line for item in problems)}
-    left_out = [
-        RowProblem(problem.line, problem.code, problem.message)
-        for problem in rows.problems.kept
-        if problem.line not in read
-    ]
-    return entries, [*problems, *left_out]
+    return entries, [*problems, *(problem for problem in rows.problems.kept if problem.line not in read)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,29 +231,15 @@ class _Reads:
     def _at(self, text: str) -> datetime | None:
         if not text:
             return None
-        at = _moment(text)
-        if at is None or at.year < _EARLIEST_YEAR:
+        written = read_written_date(text, self.zone)
+        if written is None or written.at.year < _EARLIEST_YEAR:
             raise _Unreadable("no_time", f"“{text[:40]}” is no time such as 2026-11-25 14:30 or 25/11/2026.")
-        day_only = at.time() == time() and len(text) <= len("2026-11-25")
-        at = at.replace(tzinfo=self.zone) if at.tzinfo is None else at
-        if day_only:
-            at = min(at.replace(hour=12), max(at, self.now))
+        at = written.at
+        if not written.timed:  # at noon of that day, or now, if the day has only begun
+            at = min(at.replace(hour=12), max(written.start, self.now))
         if at > self.now:
             raise _Unreadable("in_the_future", f"{text[:40]} has not come yet.")
         return at
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    for form in _DATES:
-        try:
-            return datetime.strptime(text, form)  # noqa: DTZ007  # local to the ballot; its zone is put on above
-        except ValueError:
-            continue
-    return None
 
 
 def _confidence(attributes: Mapping[str, str]) -> float | None:
@@ -295,10 +261,10 @@ def _remember(records: Iterator[RawRow], cells: dict[int, list[str]]) -> Iterato
         yield line, row
 
 
-def faulty_rows(sheet: TurnoutList, problems: Sequence[RowProblem]) -> Iterator[list[str]]:
-    """Yield the faulty rows as in the file, each with its line and problem, to be corrected and imported again."""
+def rows_to_mend(sheet: TurnoutList, problems: Sequence[Problem]) -> Iterator[list[str]]:
+    """Yield the rows that have a problem as in the file, each with its line and problem, to be mended by hand."""
     width = len(sheet.header)
     yield [*sheet.header, "problem_line", "problem"]
-    for fault in sorted(problems, key=lambda problem: problem.line):
-        cells = sheet.cells.get(fault.line, [])[:width]
-        yield [*cells, *[""] * (width - len(cells)), str(fault.line), fault.message]
+    for problem in sorted(problems, key=lambda problem: problem.line):
+        cells = sheet.cells.get(problem.line, [])[:width]
+        yield [*cells, *[""] * (width - len(cells)), str(problem.line), problem.message]

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ballots.lists import RowProblem, TurnoutEntry
+from ballots.lists import TurnoutEntry
 from core.db import Connection, load_queries
+from core.files.row_problems import Problem
 
 SQL: Final = load_queries(__file__)
 
 AMBIGUOUS: Final = frozenset({"several", "two_answers"})
 UNMATCHED: Final = frozenset({"unmatched", "no_elector"})
-"""Fault codes as a report groups them; a row with any other code is unreadable."""
+"""Codes of problems as a report groups them; a row with any other code is unreadable."""
 
 _NOBODY: Final = "No member has this membership number, phone number or mailbox."
 _SEVERAL: Final = "Several members have this phone number or mailbox, and no name says which: add a membership number."
@@ -31,7 +32,7 @@ class _Holder:
 
 async def match(
     db: Connection, ballot_id: int, entries: Sequence[TurnoutEntry]
-) -> tuple[dict[int, int], list[RowProblem]]:
+) -> tuple[dict[int, int], list[Problem]]:
     """Match each entry to one elector.
 
     A membership number decides alone. Without one, an address must lead to one member; if several share it, the name
@@ -43,7 +44,7 @@ async def match(
         entries: the rows that could be read.
 
     Returns:
-        The person id by line, and a fault for each line that cannot be matched for certain.
+        The person id by line, and a problem for each line that cannot be matched for certain.
     """
     numbers = await _numbers(db, entries)
     holders = await _holders(db, entries)
@@ -57,11 +58,13 @@ async def match(
             person_by_line[entry.line] = people.pop()
         else:
             code, words = ("several", _SEVERAL) if people else ("unmatched", _NOBODY)
-            problems.append(RowProblem(entry.line, code, words))
+            problems.append(Problem(entry.line, "", code, words, member_id=entry.member_id))
     rows = await db.fetch(SQL["find_electors"], ballot_id, list(set(person_by_line.values())))
     electors = {row["person_id"] for row in rows}
     problems += [
-        RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in person_by_line.items() if person not in electors
+        Problem(entry.line, "", "no_elector", _NO_ELECTOR, member_id=entry.member_id)
+        for entry in entries
+        if entry.line in person_by_line and person_by_line[entry.line] not in electors
     ]
     return {line: person for line, person in person_by_line.items() if person in electors}, problems
 

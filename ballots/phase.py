@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
-from typing import Literal
-
-VotePhase = Literal["before", "open", "closed"]
 
 
 class Phase(StrEnum):
@@ -21,10 +17,3 @@ class Phase(StrEnum):
     LAST_POSTED = "last_posted"
     """After the last safe posting day: what is posted now may come too late."""
     CLOSED = "closed"
-
-
-def vote_phase(opens_at: datetime, closes_at: datetime, at: datetime) -> VotePhase:
-    """Tell whether a vote is still to open, open, or closed at a moment; at its close it is closed."""
-    if at < opens_at:
-        return "before"
-    return "open" if at < closes_at else "closed"

@@ -32,7 +32,7 @@ from typing import Final
 import asyncpg
 
 from ballots.claims import ClaimKind
-from ballots.counts import MEASURES, UnitTurnout, totals, unit_counts
+from ballots.counts import MEASURES, UnitTurnout, find_totals, unit_counts
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
@@ -61,7 +61,7 @@ class Score:
         high: the high end of the band, in votes.
         over_report: the correction that was applied, 0.13 for 13 points.
         threshold: the share of the electorate that must vote.
-        target: the same in votes.
+        target: the threshold in votes.
         reached: the estimate has reached the target, in every constituency that must pass by itself.
         needed: further confirmations until then, at most as many as are missing; 0 when it is reached.
         days_left: until the last safe posting day, or the close; before the opening, the whole time.
@@ -120,7 +120,7 @@ class ScoreTerms:
     window: float
 
 
-async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
+async def find_score(db: Connection, ballot_id: int, now: datetime) -> Score:
     """Score a ballot.
 
     Args:
@@ -137,7 +137,7 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     terms = _terms(ballot, now)
     rows = await db.fetch(SQL["count_recent_confirmations"], ballot_id, now - PACE_WINDOW)
     recent = {row["unit_id"]: row["n"] for row in rows}
-    whole = assess(await totals(db, ballot_id), sum(recent.values()), terms)
+    whole = assess(await find_totals(db, ballot_id), sum(recent.values()), terms)
     if not ballot["disaggregated"]:
         return whole
     kind = ballot["constituency"]

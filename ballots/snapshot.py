@@ -72,7 +72,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
         async with pool.acquire() as db:
             await feed.number_claims(db)
             async with db.transaction(isolation="repeatable_read"):
-                cursor = int(await db.fetchval(SQL["last_position"], ballot.ballot_id))
+                cursor = int(await db.fetchval(SQL["find_last_position"], ballot.ballot_id))
                 units = {
                     row["unit_id"]: row["path"] for row in await db.fetch(SQL["list_units"], timeout=STATEMENT_TIMEOUT)
                 }

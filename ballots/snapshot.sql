@@ -22,6 +22,6 @@ left join lateral (
 left join claim c on c.claim_id = s.claim_id
 order by who.person_id;
 
--- name: last_position
+-- name: find_last_position
 -- The last position in the feed as of this snapshot.
 select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;

@@ -59,7 +59,7 @@ def fields_of(ballot: Dated, language: str = DEFAULT) -> dict[str, str]:
     """
 
     def local(at: datetime | None) -> str:
-        return "" if at is None else day_and_time(at, ballot.time_zone, language)
+        return day_and_time(at, ballot.time_zone, language)
 
     return {
         "title": ballot.title,

@@ -69,7 +69,7 @@ class Decision:
     """Decision for a person: an address and `queued`; or no address, `skipped` or `suppressed`, and the reason.
 
     Attributes:
-        due: of a step whose messages are due by dates of people, when theirs is.
+        due: when the message is due, if the step's messages are due by a date of each person; else None.
     """
 
     person_id: int
@@ -98,9 +98,11 @@ async def decide(
     when = dated_when(step.spec, step.position) if step.dated else None
     while people := await audience.page(db, after=after, limit=PAGE_SIZE):
         after = people[-1]
-        page = await candidates(db, people=people, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose)
-        taken |= await addresses_taken(db, step.step_id, page)
-        decisions = assign_addresses(page, taken, await dues_of(db, step, when, people, now) if when else None)
+        page = await list_candidates(
+            db, people=people, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
+        )
+        taken |= await find_taken_addresses(db, step.step_id, page)
+        decisions = assign_addresses(page, taken, await find_dues(db, step, when, people, now) if when else None)
         yield decisions
         if written:
             taken = {
@@ -108,7 +110,7 @@ async def decide(
             }
 
 
-async def dues_of(
+async def find_dues(
     db: Connection, step: LaunchingStep, when: DatedWhen, people: Sequence[int], now: datetime
 ) -> dict[int, Due]:
     """Read when the messages of some people are due; arguments as of `decide`."""
@@ -116,7 +118,7 @@ async def dues_of(
     return await read_dues(db, when, people, zone=zone, since=since, now=now)
 
 
-async def candidates(
+async def list_candidates(
     db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
 ) -> list[Candidate]:
     """Load the details that `assign_addresses` needs for a page of people.
@@ -140,7 +142,7 @@ async def candidates(
     return list(by_person.values())
 
 
-async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
+async def find_taken_addresses(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
     """Return which of these people's addresses (with their channels) a step has used already."""
     theirs = [address for person in people for address in person.addresses]
     rows = await db.fetch(

@@ -73,6 +73,14 @@ class Audience:
         sql = f"select count(*) from {self.source} where p.struck_off_at is null and {self.clause}"  # noqa: S608  # as above
         return int(await db.fetchval(sql, *self.parameters))
 
+    async def languages(self, db: Connection) -> dict[str, int]:
+        """Count the people in the audience by language."""
+        sql = (
+            f"select p.language, count(*) as n from {self.source}"  # noqa: S608  # as above
+            f" where p.struck_off_at is null and {self.clause} group by p.language order by n desc, p.language"
+        )
+        return {row["language"]: row["n"] for row in await db.fetch(sql, *self.parameters)}
+
 
 async def compile_audience(
     db: Connection, *filters: Filter, subject: Asking, campaign_id: int | None = None

@@ -108,7 +108,7 @@ async def create_campaign(
     """Create a campaign, ready to be launched.
 
     A draft that is replaced is deleted with its steps. Its subject goes too if no other campaign asks about it and
-    nobody has answered. Then the campaign is made anew; if that fails, nothing is changed.
+    nobody has answered. Then the campaign is created again; if that fails, nothing is changed.
 
     Args:
         runtime: the runtime.
@@ -254,7 +254,7 @@ async def reopen_campaigns(db: Connection, name: str | None = None) -> None:
     await db.execute(SQL["reopen_campaign"], name, SYSTEM.to_json())
 
 
-async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
+async def find_status(db: Connection, name: str, now: datetime) -> CampaignStatus:
     """Return the status of a campaign.
 
     Args:
@@ -351,9 +351,9 @@ class _CampaignParts:
     def _window(self, step: StepSpec) -> StepWindow:
         window, zone = step.window.within(self.spec.window), self.subject.time_zone
         starts = at_zone(window.from_, ZoneInfo(zone)) if window.from_ else None
-        named = zone if window.zone == "subject" else _of_recipient(window.zone)
+        named = zone if window.zone == "subject" else _zone_or_recipients(window.zone)
         return StepWindow(starts, named, window.days, *(window.hours or (None, None)))
 
 
-def _of_recipient(zone: str | None) -> str | None:
+def _zone_or_recipients(zone: str | None) -> str | None:
     return None if zone == "recipient" else zone

@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
+from campaigns.addressing import Candidate, Decision, assign_addresses, find_dues, find_taken_addresses, list_candidates
 from campaigns.audience import Audience, step_audience
 from campaigns.person_dates import DatedWhen, Due, dated_when
 from campaigns.step_lock import lock_step, raise_step_alert
@@ -48,6 +48,7 @@ PAGE_SIZE: Final = 2_000
 COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
 COMPARE_FIRST: Final = timedelta(minutes=1)
+"""Time from a launch until everybody is compared for the first time."""
 
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
@@ -186,7 +187,7 @@ class _DatedStep:
 
     async def _update(self, people: Sequence[int]) -> int:
         now, step_id = self.runtime.clock(), self.step.step_id
-        dues = await dues_of(self.db, self.step, self.when, people, now)
+        dues = await find_dues(self.db, self.step, self.when, people, now)
         await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
         decisions = await self._decide(people, messages, dues)
@@ -230,10 +231,10 @@ class _DatedStep:
         """Decide for each person who is in the audience or has a message, as a launch would now."""
         members = await self.audience.among(self.db, people)
         step = self.step
-        page = await candidates(
+        page = await list_candidates(
             self.db, people=members, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
         )
-        taken = await addresses_taken(self.db, step.step_id, page)
+        taken = await find_taken_addresses(self.db, step.step_id, page)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
         missing = sorted(messages.keys() - set(members))
         left = (
@@ -262,7 +263,7 @@ def _decide_again(
 
     Args:
         person: the person.
-        message: theirs; None if they have none yet.
+        message: the person's message; None if they have none yet.
         taken: addresses of the step's messages to people who have them now; somebody with another address gets their
             message there.
         dues: when messages are due.

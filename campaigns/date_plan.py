@@ -82,7 +82,7 @@ async def plan_dates(
         last=max(times).astimezone(here) if times else None,
         at_once=sum(at <= now for at in times),
         in_vain=await db.fetchval(
-            SQL["in_vain"],
+            SQL["count_in_vain"],
             step.step_id,
             [decision.person_id for decision in waiting],
             [decision.channel for decision in waiting],

@@ -1,4 +1,4 @@
--- name: in_vain
+-- name: count_in_vain
 -- How many messages, due at given times, could be sent only after their date or the end of the step.
 select count(*)
 from unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[]) as m (person_id, channel, due_at, date_at)

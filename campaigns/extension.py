@@ -23,7 +23,7 @@ SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class Extended:
+class ExtensionResult:
     """Result of extending a subject.
 
     Attributes:
@@ -43,7 +43,7 @@ class Extended:
 
 async def extend_subject(
     db: Connection, settings: Settings, kind: str, name: str, closes: datetime, *, actor: Actor, now: datetime
-) -> Extended:
+) -> ExtensionResult:
     """Let a subject close later.
 
     Args:
@@ -74,4 +74,4 @@ async def extend_subject(
                 started += 1
         detail = {"from": closed.isoformat(), "to": closes.isoformat()}
         await record(db, actor, AuditAction.SUBJECT_EXTENDED, f"{kind} {name}", detail, at=now)
-    return Extended(subject, closed, deadlines, renewed, started)
+    return ExtensionResult(subject, closed, deadlines, renewed, started)

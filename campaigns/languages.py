@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from campaigns.variables import with_well_known
+from campaigns.subjects.subject import Subject
+from campaigns.variables import example_variables
 from core.db import Connection, load_queries
-from core.keyring import example_token
-from messaging.content.languages import DEFAULT, closest_language
+from core.plurals import plural
+from messaging.content.languages import DEFAULT, closest_language, language_name
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
+from messaging.content.templates import Template
 from messaging.content.translations import languages
 from messaging.states import ChannelName
 
@@ -64,7 +67,14 @@ class LanguagePlan:
 
 
 async def plan_languages(
-    db: Connection, renderer: Renderer, people: Sequence[int], texts: Sequence[int], public_url: str, *, sample: int
+    db: Connection,
+    renderer: Renderer,
+    people: Sequence[int],
+    texts: Sequence[int],
+    public_url: str,
+    *,
+    letters: Mapping[int, str],
+    sample: int,
 ) -> tuple[LanguagePlan, ...]:
     """Count a step's messages by language, and render its texts, or a sample of them.
 
@@ -74,6 +84,7 @@ async def plan_languages(
         people: ids of the recipients.
         texts: ids of those who get a text.
         public_url: the beginning of members' links.
+        letters: the letter behind the digits of each person whose text has one.
         sample: about how many texts to render at most; with more, each language gets its share, evenly spread.
 
     Returns:
@@ -91,7 +102,8 @@ async def plan_languages(
             "email": [person for person in theirs if person not in by_text],
         }
         looked_at = _spread(in_texts, len(by_text), sample)
-        rendered = [renderer.sms(variables) for variables in await variables_of(db, looked_at, public_url)]
+        looked_up = await example_variables(db, looked_at, public_url, letters)
+        rendered = [renderer.sms(variables) for variables in looked_up]
         plans.append(_plan(renderer, language, {name: some for name, some in by_channel.items() if some}, rendered))
     return tuple(plans)
 
@@ -120,17 +132,28 @@ def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
     return [texts[n * len(texts) // wanted] for n in range(wanted)]
 
 
+def untranslated(subject: Subject, template: Template, people: Mapping[str, int]) -> Iterator[str]:
+    """Warn of people whose language a subject's own words lack, though the page or the message has it.
+
+    Args:
+        subject: the subject.
+        template: of the message.
+        people: how many people have each language.
+    """
+    lacking: Counter[str] = Counter()
+    for language, n in people.items():
+        known = closest_language(language, (*languages(), *template.languages))
+        if known is not None and closest_language(language, subject.own_languages) is None:
+            lacking[known] += n
+    if subject.own_languages:
+        for language, n in lacking.items():
+            yield (
+                f"{plural(n, 'person has', 'people have')} the language {language_name(language)}, which"
+                f" {subject.label} is not in: they read its title, its question and its answers in English. Put these"
+                f" under [{subject.kind}.translations.{language}] in its file before it is asked."
+            )
+
+
 async def people_by_language(db: Connection) -> dict[str, int]:
     """Count people by language, the most spoken first."""
     return {row["language"]: row["n"] for row in await db.fetch(SQL["count_languages"])}
-
-
-async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
-    """Return the variables of some people, with links as long as real ones."""
-    token = example_token()
-    links = {
-        "confirm_link": f"{public_url}/{token}",
-        "unsubscribe_link": f"{public_url}/u/{token}",
-        "preferences_link": f"{public_url}/p/{token}",
-    }
-    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["list_variables"], people)]

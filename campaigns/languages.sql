@@ -7,7 +7,3 @@ group by language order by count(*) desc, language;
 -- name: count_languages
 -- How many members have each language, without those who have left.
 select language, count(*) as n from person where struck_off_at is null group by language order by n desc, language;
-
--- name: list_variables
--- Template variables of the people a preview renders for.
-select person_id, variables from template_variables where person_id = any ($1::bigint[]);

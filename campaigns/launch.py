@@ -35,7 +35,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
-from messaging.outbox.enqueue import begin_page, begin_step, end_step, refresh_statistics, set_constants
+from messaging.outbox.enqueue import analyze_outbox, begin_page, begin_step, end_step, set_constants
 from people.people_lock import lock_people_shared
 
 SQL: Final = load_queries(__file__)
@@ -47,7 +47,7 @@ _NOT_LAUNCHED: Final = "A step of a campaign could not be launched"
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
+class LaunchResult:
     """Result of launching a step.
 
     Attributes:
@@ -63,7 +63,7 @@ class Launched:
     not_sent: Mapping[str, int]
 
 
-async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[Launched]:
+async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[LaunchResult]:
     """Start a campaign: launch every step that is due now; the worker launches the others when their time comes.
 
     A launch that was killed is resumed by the next one, or by the worker.
@@ -95,7 +95,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[Launc
     return launched
 
 
-async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, actor: Actor) -> Launched:
+async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, actor: Actor) -> LaunchResult:
     """Launch one step of a running campaign before its time.
 
     Args:
@@ -160,7 +160,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     return done
 
 
-async def _launch_step(runtime: Runtime, step_id: int, actor: Actor, *, wait: bool = False) -> Launched:
+async def _launch_step(runtime: Runtime, step_id: int, actor: Actor, *, wait: bool = False) -> LaunchResult:
     async with lock_step(runtime, step_id, wait=wait) as db:
         step = await find_placed_step(db, step_id)
         if await _begin(db, step, actor):
@@ -168,7 +168,7 @@ async def _launch_step(runtime: Runtime, step_id: int, actor: Actor, *, wait: bo
             await strike_off(db, runtime.clock())
             await step.subject.prepare(db)
             complete = await _fill(runtime, db, step)
-            await refresh_statistics(db)
+            await analyze_outbox(db)
             if complete and await end_step(db, step_id, runtime.clock()):
                 await resolve_alert(db, f"launch:{step_id}")
                 log.info("step launched", campaign=step.campaign, step=step.position)
@@ -231,7 +231,7 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
         await asyncio.wait([coming])
 
 
-async def _launched(db: Connection, step: PlacedStep) -> Launched:
+async def _launched(db: Connection, step: PlacedStep) -> LaunchResult:
     by_channel: Counter[str] = Counter()
     not_sent: Counter[str] = Counter()
     for row in await db.fetch(SQL["count_launched"], step.step_id):
@@ -239,7 +239,7 @@ async def _launched(db: Connection, step: PlacedStep) -> Launched:
             by_channel[row["channel"]] += row["n"]
         else:
             not_sent[row["reason"]] += row["n"]
-    return Launched(step.step_id, step.position, by_channel, not_sent)
+    return LaunchResult(step.step_id, step.position, by_channel, not_sent)
 
 
 async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:

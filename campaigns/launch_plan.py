@@ -41,7 +41,7 @@ class StepPlan:
         after: how long after the step before, if it follows one.
         starts_at: when that is, as far as is known now; in the subject's time zone, like the next two.
         opens_at: when its first message may be sent in the subject's time zone, if that is after its start.
-        opens: the same by channel; None if its hours leave no time at all.
+        opens: when the first message of each channel may be sent; None if its hours leave no time at all.
         never: whether its hours leave no time at all in which it may be sent.
         quiet: quiet hours of some of its channels, in each recipient's time zone; None if there are none.
         at_night: texts that recipients would get at night, if sent as soon as the step's hours allow.

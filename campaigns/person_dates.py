@@ -1,6 +1,6 @@
 """Times of messages that are due before or after a date of each person, an attribute such as `appointment_at`.
 
-The attribute's text is read anew whenever it is needed: at a preview, at the launch, and when a person changes. `24
+The attribute's text is read again whenever it is needed: at a preview, at the launch, and when a person changes. `24
 hours` before is so many hours, `1 day` before is the same time on the person's clock the day before.
 """
 
@@ -97,7 +97,7 @@ async def read_dues(
         since: the launch of the step: what would have been due before is past.
         now: the time.
     """
-    rows = await db.fetch(SQL["dates"], people, when.attribute)
+    rows = await db.fetch(SQL["find_dates"], people, when.attribute)
     return {
         person_id: due_by(when, text, _zone(time_zone, zone), since=since, now=now)
         for person_id, text, time_zone in rows

@@ -1,4 +1,4 @@
--- name: dates
+-- name: find_dates
 -- The dates of some people as they are written, and their time zones; people who have left are not included.
 select person_id, coalesce(attributes ->> $2, '') as text, time_zone
 from person

@@ -16,16 +16,19 @@ from campaigns.addressing import Decision, decide
 from campaigns.advice import greets_by_name, step_advice
 from campaigns.audience import step_audience
 from campaigns.date_plan import plan_dates
-from campaigns.languages import LanguagePlan, plan_languages, variables_of
+from campaigns.languages import LanguagePlan, plan_languages, untranslated
 from campaigns.launch_plan import Example, LaunchPlan, StepPlan
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
+from campaigns.subject_letters import letters_for
+from campaigns.variables import example_variables
 from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from core.plurals import plural
 from messaging.content.render import Renderer
 from messaging.content.templates import Template
+from messaging.content.vocabulary import LETTER
 from messaging.states import ChannelName
 
 SQL: Final = load_queries(__file__)
@@ -34,7 +37,7 @@ SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""
 
 
-async def plan(
+async def plan_launch(
     db: Connection,
     campaign_id: int,
     *,
@@ -74,11 +77,14 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
         now: when it would be launched.
     """
     waiting = await waiting_steps(db, campaign_id, now)
-    return [
-        (step.position, warning)
-        for step, times in waiting
-        for warning in step_advice(step, step.sms_from, times.goes_at)
-    ]
+    advice: list[tuple[int, str]] = []
+    for step, times in waiting:
+        people = await (await step_audience(db, step)).languages(db) if step.subject.own_languages else {}
+        lacking = untranslated(step.subject, Template.from_json(step.content), people)
+        advice += [
+            (step.position, sentence) for sentence in (*step_advice(step, step.sms_from, times.goes_at), *lacking)
+        ]
+    return advice
 
 
 @dataclass(slots=True)
@@ -90,6 +96,7 @@ class _Tally:
     not_sent: Counter[str] = field(default_factory=Counter)
     people: list[int] = field(default_factory=list)  # people who get a message
     texts: list[int] = field(default_factory=list)  # … as a text
+    letters: dict[int, str] = field(default_factory=dict)  # … with a letter behind its digits
     by_date: list[Decision] = field(default_factory=list)  # decisions by a date of the person
 
     def add(self, decisions: Sequence[Decision]) -> None:
@@ -111,7 +118,9 @@ async def _step(db: Connection, step: WaitingStep, times: StepTimes, public_url:
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step.frequency_caps, caps))
     template = Template.from_json(step.content)
     renderer = Renderer(template, step.subject.constants_at(step.constants, times.goes_at))
-    languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE_SIZE)
+    languages = await plan_languages(
+        db, renderer, tally.people, tally.texts, public_url, letters=tally.letters, sample=SAMPLE_SIZE
+    )
     segments = sum(language.segments for language in languages)
     price = step.spec.get("price")
     opens_at = times.opens_at
@@ -142,8 +151,12 @@ async def _step(db: Connection, step: WaitingStep, times: StepTimes, public_url:
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
-        warnings=(*step_advice(step, step.sms_from, times.goes_at), *await _nameless(db, template, tally.people)),
-        examples=await _examples(db, renderer, languages, public_url),
+        warnings=(
+            *step_advice(step, step.sms_from, times.goes_at),
+            *untranslated(step.subject, template, {each.language: sum(each.messages.values()) for each in languages}),
+            *await _nameless(db, template, tally.people),
+        ),
+        examples=await _examples(db, renderer, languages, public_url, tally.letters),
         dates=dates,
     )
 
@@ -178,14 +191,22 @@ async def _capped(
 
 async def _decide(db: Connection, step: WaitingStep, now: datetime) -> _Tally:
     tally = _Tally()
+    has_letters = LETTER in Template.from_json(step.content).variables
     # the cursor is not 0 if a launch was interrupted: only the rest is planned
     async for page in decide(db, step, await step_audience(db, step), after=step.launch_cursor, written=False, now=now):
         tally.add(page)
+        if has_letters:
+            of_page = await letters_for(db, step.subject, page, now)
+            tally.letters |= {sent.person_id: letter for sent, letter in zip(page, of_page, strict=False) if letter}
     return tally
 
 
 async def _examples(
-    db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
+    db: Connection,
+    renderer: Renderer,
+    languages: Sequence[LanguagePlan],
+    public_url: str,
+    letters: Mapping[int, str],
 ) -> tuple[Example, ...]:
     """Render one message of each channel and language, the one most people get first."""
     messages: Counter[tuple[ChannelName, str]] = Counter()
@@ -201,7 +222,7 @@ async def _examples(
                 channel,
                 language,
                 count,
-                await _render_text(db, renderer, channel, people[channel, language], public_url),
+                await _render_text(db, renderer, channel, people[channel, language], public_url, letters),
             )
             for (channel, language), count in messages.most_common()
         ]
@@ -209,9 +230,14 @@ async def _examples(
 
 
 async def _render_text(
-    db: Connection, renderer: Renderer, channel: ChannelName, person_id: int, public_url: str
+    db: Connection,
+    renderer: Renderer,
+    channel: ChannelName,
+    person_id: int,
+    public_url: str,
+    letters: Mapping[int, str],
 ) -> str:
-    [variables] = await variables_of(db, [person_id], public_url)
+    [variables] = await example_variables(db, [person_id], public_url, letters)
     if channel == "sms":
         return renderer.sms(variables).text
     mail = renderer.email(variables)

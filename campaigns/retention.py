@@ -27,7 +27,7 @@ from core.errors import Conflict, InputError, NotFound
 from core.member_link_lifetime import ARCHIVE_DELAY
 from messaging.outbox.archive import (
     CHUNK_SIZE,
-    Moved,
+    ArchiveCounts,
     PageViewArchive,
     archive_chunk,
     archive_transactional,
@@ -180,7 +180,7 @@ async def archive_next(
     actor: Actor,
     now: datetime,
     limit: int = CHUNK_SIZE,
-) -> Moved:
+) -> ArchiveCounts:
     """Archive the next messages of a campaign, in one transaction.
 
     Args:
@@ -208,7 +208,7 @@ async def archive_next(
                 log.info("a campaign was archived", campaign=due.name)
         if moved.messages:
             return moved
-    return Moved()
+    return ArchiveCounts()
 
 
 async def archive_due(
@@ -248,8 +248,8 @@ async def archive_campaign(
     actor: Actor,
     now: datetime,
     limit: int = CHUNK_SIZE,
-    tell: Callable[[Moved], None] = lambda _moved: None,
-) -> Moved:
+    tell: Callable[[ArchiveCounts], None] = lambda _moved: None,
+) -> ArchiveCounts:
     """Archive all messages of a campaign that can be archived now.
 
     Args:
@@ -264,7 +264,7 @@ async def archive_campaign(
     Returns:
         What was moved in total.
     """
-    total = Moved()
+    total = ArchiveCounts()
     while (moved := await archive_next(db, due, page_views, actor=actor, now=now, limit=limit)).messages:
         total += moved
         tell(total)

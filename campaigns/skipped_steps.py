@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.addressing import assign_addresses, candidates, dues_of
+from campaigns.addressing import assign_addresses, find_dues, list_candidates
 from campaigns.audience import compile_audience, step_audience
 from campaigns.person_dates import dated_when
 from campaigns.subjects.kinds import subject_of
@@ -124,11 +124,11 @@ async def _forecast(
         return ""
     if await audience.page(db, after=person_id - 1, limit=1) != [person_id]:
         return "As things stand now, they are not in its audience."
-    people = await candidates(
+    people = await list_candidates(
         db, people=[person_id], channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
     )
     when = dated_when(step.spec, step.position)
-    (decision,) = assign_addresses(people, set(), await dues_of(db, step, when, [person_id], now) if when else None)
+    (decision,) = assign_addresses(people, set(), await find_dues(db, step, when, [person_id], now) if when else None)
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"
     due = decision.due.not_before if decision.due else None

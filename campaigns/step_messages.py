@@ -79,7 +79,7 @@ async def recipients_query(
     dated: bool = False,
 ) -> tuple[str, tuple[Sequence[object], ...]]:
     """Return a query for the decisions about some people, with their variables as they are now, and its parameters."""
-    letters = await letters_for(db, step, decisions, now) if LETTER in used else []
+    letters = await letters_for(db, step.subject, decisions, now) if LETTER in used else []
     parameters = (
         [decision.person_id for decision in decisions],
         [decision.channel for decision in decisions],

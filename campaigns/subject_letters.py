@@ -11,22 +11,21 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.addressing import Decision
-from campaigns.launching_step import LaunchingStep
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
 
-async def letters_for(db: Connection, step: LaunchingStep, decisions: Sequence[Decision], now: datetime) -> list[str]:
+async def letters_for(db: Connection, subject: Subject, decisions: Sequence[Decision], now: datetime) -> list[str]:
     """Return the letter of each message of a page, "" for most; an empty list if none can need one.
 
     Args:
         db: a connection.
-        step: the step.
+        subject: what its step asks about.
         decisions: the page.
         now: the time.
     """
-    subject = step.subject
     arguments = (subject.kind, subject.subject_id, now)
     if not subject.letter or not await db.fetchval(SQL["has_other_questions"], *arguments):
         return []

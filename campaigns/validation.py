@@ -9,7 +9,7 @@ from email.utils import parseaddr
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.addressing import assign_addresses, candidates
+from campaigns.addressing import assign_addresses, list_candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.replies.classification import GENERAL
 from campaigns.replies.classification.named_answers import read_words
@@ -232,7 +232,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subje
     after = 0
     while people := await audience.page(db, after=after, limit=_PAGE_SIZE):
         after = people[-1]
-        page = await candidates(
+        page = await list_candidates(
             db, people=people, channels=channels, goal_id=subject.goal_id, purpose=templates[0].purpose
         )
         decisions = assign_addresses(page, set())

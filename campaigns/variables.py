@@ -6,13 +6,15 @@ object of texts per person). A launch copies from it in SQL; nothing here is com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, WELL_KNOWN, SubjectVariable
+from core.keyring import example_token
+from messaging.content.vocabulary import LETTER, PERSONAL, STANDARD_VARIABLES, WELL_KNOWN, SubjectVariable
 
 SQL: Final = load_queries(__file__)
 
@@ -37,6 +39,29 @@ async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
 def with_well_known(variables: Mapping[str, str]) -> dict[str, str]:
     """Return a person's variables with the well-known attributes, "" if no member file has brought them."""
     return {**dict.fromkeys(WELL_KNOWN, ""), **variables}
+
+
+async def example_variables(
+    db: Connection, people: Sequence[int], public_url: str, letters: Mapping[int, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Return the variables of some people, with links as long as real ones.
+
+    Args:
+        db: a connection.
+        people: their ids.
+        public_url: the beginning of members' links.
+        letters: the letter behind the digits of those whose text has one.
+    """
+    token = example_token()
+    links = {
+        "confirm_link": f"{public_url}/{token}",
+        "unsubscribe_link": f"{public_url}/u/{token}",
+        "preferences_link": f"{public_url}/p/{token}",
+    }
+    return [
+        with_well_known(row["variables"]) | links | {LETTER: letters.get(row["person_id"], "")}
+        for row in await db.fetch(SQL["list_variables"], people)
+    ]
 
 
 async def personal_variables(db: Connection) -> frozenset[str]:

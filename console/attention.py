@@ -64,7 +64,7 @@ class WaitingReplies:
     unanswered: int
 
 
-async def replies(db: Connection) -> WaitingReplies:
+async def find_waiting_replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
     waiting = await open_replies(db, MAX_SHOWN_REPLIES)
     rows = await db.fetch(SQL["list_writers"], [reply.person_id for reply in waiting if reply.person_id is not None])
@@ -91,7 +91,7 @@ async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], 
 def _unknown(reply: ShownReply) -> str:
     n = len(reply.holders)
     if n < 2:
-        return "Unknown sender"
+        return "Unknown number or mailbox"
     names = [short_name(*_parts(name)) for name in reply.holder_names if name]
     if len(names) == n <= MAX_NAMED:
         return f"{' or '.join(names)}, who share this address"
@@ -114,6 +114,6 @@ def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
         text=shorten(mask_text(reply.text), MAX_SHOWN_LENGTH),
         why=reply.why_open,
         note=reply.note,
-        answer=reply.answer,
+        answer=reply.answer_since or None,
         received_at=reply.received_at,
     )

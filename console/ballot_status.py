@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from ballots.counts import UnitTurnout, unit_counts
-from ballots.phase import VotePhase, vote_phase
-from ballots.score import Score, assess_unit, score
+from ballots.score import Score, assess_unit, find_score
+from core.answer_phase import AnswerPhase, phase_of
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.folding import fold
@@ -82,10 +82,10 @@ class BallotStatus:
     score: Score
     branches: tuple[BranchStatus, ...]
     days: tuple[Day, ...]
-    phase: VotePhase
+    phase: AnswerPhase
 
     @property
-    def there(self) -> int:
+    def branches_reached(self) -> int:
         """Count branches that have reached the threshold, by `ballots.score`."""
         return sum(branch.score.reached for branch in self.branches)
 
@@ -110,12 +110,12 @@ ORDERS: Final[Mapping[str, Callable[[BranchStatus], Any]]] = MappingProxyType(
 DEFAULT_ORDER: Final = "needed"
 
 
-async def ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
+async def list_ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
     """Read the current ballots, without their days."""
     return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["list_ballots"], now)])
 
 
-async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
+async def find_ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
     """Read one ballot with its days.
 
     Raises:
@@ -154,7 +154,7 @@ def _is_like(branch: BranchStatus, find: str) -> bool:
 
 
 async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_days: bool) -> BallotStatus:
-    whole = await score(db, row["ballot_id"], now)
+    whole = await find_score(db, row["ballot_id"], now)
     units = await unit_counts(db, row["ballot_id"], row["constituency"])
     branches = tuple(_branch(unit, whole) for unit in units if unit.measures["electorate"])
     zone = ZoneInfo(row["time_zone"])
@@ -172,7 +172,7 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
         score=whole,
         branches=arrange(branches, order=DEFAULT_ORDER, find=""),
         days=await _days(db, row, now, zone) if with_days else (),
-        phase=vote_phase(row["opens_at"], row["closes_at"], now),
+        phase=phase_of(row["opens_at"], row["closes_at"], now),
     )
 
 

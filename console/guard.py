@@ -89,14 +89,14 @@ def for_staff(
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
     Staff who need a second factor and have not proven it are sent to that page first, and staff who have no grant in
-    force sees no page.
+    force see no page.
 
     Args:
         handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
             and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
         permission: what they need in one unit at least; None if any grant will do.
         opens_page: see `staff.sessions.admit_session`.
-        allows_unproven: whether it is of the pages on which a second factor is proven or set up.
+        allows_unproven: whether the page is one on which a second factor is proven or set up.
         fresh: whether it takes a proof of the last ten minutes: they are led to give one first, or to set a factor up.
         without_grants: whether it opens without a grant in force, as the reader's own account does.
     """

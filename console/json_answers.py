@@ -20,7 +20,7 @@ async def read_json_object(request: web.Request) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def reply(answer: Mapping[str, Any] | str) -> web.Response:
+def respond(answer: Mapping[str, Any] | str) -> web.Response:
     """Answer a script, with an object or with JSON that is made already."""
     body = answer.encode() if isinstance(answer, str) else orjson.dumps(answer)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
@@ -28,6 +28,6 @@ def reply(answer: Mapping[str, Any] | str) -> web.Response:
 
 def refuse(message: str, *, status: int = 422) -> web.Response:
     """Tell a script what went wrong, in words for its reader."""
-    response = reply({"message": message})
+    response = respond({"message": message})
     response.set_status(status)
     return response

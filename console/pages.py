@@ -25,6 +25,7 @@ from core.http.web import RUNTIME
 from staff.grants import ENOUGH_ADMINISTRATORS, count_administrators
 
 MAX_SEARCH_LENGTH: Final = 80
+"""Characters of what a reader searches for."""
 
 MakeView = Callable[[web.Request], View]
 """Function that reads the view to show from the path and query."""

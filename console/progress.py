@@ -150,21 +150,23 @@ class SetupState:
     has_campaign: bool
 
 
-async def setup_state(db: Connection) -> SetupState:
+async def find_setup_state(db: Connection) -> SetupState:
     """Read the setup state of an installation."""
     row = await db.fetchrow(SQL["find_setup_state"])
     assert row is not None
     return SetupState(**row)
 
 
-async def campaigns(db: Connection, now: datetime) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
+async def list_campaigns(
+    db: Connection, now: datetime
+) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
     """Read the campaigns: those shown in full, with their steps, and the others, without."""
     rows = await db.fetch(SQL["list_campaigns"])
     full = [await _with_answers(db, row, await _with_steps(db, row), now) for row in rows[:SHOWN_IN_FULL]]
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
 
-async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress:
+async def find_campaign(db: Connection, name: str, now: datetime) -> CampaignProgress:
     """Read one campaign with its steps by channel, and what people answered.
 
     Raises:

@@ -17,7 +17,7 @@ from console.guard import (
     set_session,
     site,
 )
-from console.json_answers import read_json_object, refuse, reply
+from console.json_answers import read_json_object, refuse, respond
 from console.rendering import STAFF, render_page, to
 from core.db import Connection
 from core.errors import Conflict, NotFound
@@ -28,12 +28,12 @@ from staff.backoff import TooManyTries
 from staff.passkeys import authentication_options, list_passkeys
 from staff.recovery_codes import count_recovery_codes
 from staff.second_factor import (
-    add_passkey,
     begin_app,
     confirm_app,
     may_set_up,
     passkey_options,
     renew_recovery_codes,
+    set_up_passkey,
 )
 from staff.second_factor_check import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.totp import has_totp, otpauth_uri, pending_secret, qr_code
@@ -111,7 +111,7 @@ async def post_proof_options(request: web.Request) -> web.Response:
     if ours is None:
         return refuse("Passkeys need HTTPS and a name instead of a number in the address.", status=404)
     async with runtime.pool.acquire() as db:
-        return reply(
+        return respond(
             await authentication_options(db, ours, staff_id=staff.staff_id, session=staff.session, now=runtime.clock())
         )
 
@@ -133,7 +133,7 @@ async def post_proof(request: web.Request) -> web.Response:
                 return refuse(str(error), status=429)
     if proof is None:
         return refuse("That passkey did not work here. Try again, or enter a code.")
-    return _proven(request, proof, reply({"to": _then(request)}))
+    return _proven(request, proof, respond({"to": _then(request)}))
 
 
 async def get_set_up(request: web.Request) -> web.Response:
@@ -150,7 +150,7 @@ async def post_new_options(request: web.Request) -> web.Response:
     if ours is None:
         return refuse("Passkeys need HTTPS and a name instead of a number in the address.", status=404)
     async with runtime.pool.acquire() as db:
-        return reply(await passkey_options(db, ours, request[STAFF], now=runtime.clock()))
+        return respond(await passkey_options(db, ours, request[STAFF], now=runtime.clock()))
 
 
 async def post_new_passkey(request: web.Request) -> web.Response:
@@ -159,7 +159,7 @@ async def post_new_passkey(request: web.Request) -> web.Response:
     proof = None
     if ours is not None:
         async with runtime.pool.acquire() as db:
-            proof = await add_passkey(
+            proof = await set_up_passkey(
                 db,
                 ours,
                 request[STAFF],
@@ -171,7 +171,7 @@ async def post_new_passkey(request: web.Request) -> web.Response:
             )
     if proof is None:
         return refuse("That passkey could not be set up. Try again, or set up an authenticator app.")
-    return _proven(request, proof, reply({"to": ACCOUNT_PATH, "codes": proof.recovery_codes}))
+    return _proven(request, proof, respond({"to": ACCOUNT_PATH, "codes": proof.recovery_codes}))
 
 
 async def post_new_codes(request: web.Request) -> web.Response:

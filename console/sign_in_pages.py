@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from console.guard import delete_session_cookie, device, for_anyone, session_token, set_session, sign_in_page, site
-from console.json_answers import read_json_object, refuse, reply
+from console.json_answers import read_json_object, refuse, respond
 from console.link_requests import REQUESTS
 from console.rendering import render_page, to
 from core.addresses import normalise_email
@@ -114,7 +114,7 @@ async def post_options(request: web.Request) -> web.Response:
     if ours is None:
         return refuse("Passkeys need HTTPS and a name instead of a number in the address.", status=404)
     async with runtime.pool.acquire() as db:
-        return reply(await authentication_options(db, ours, now=runtime.clock()))
+        return respond(await authentication_options(db, ours, now=runtime.clock()))
 
 
 async def post_passkey(request: web.Request) -> web.Response:
@@ -137,7 +137,7 @@ async def post_passkey(request: web.Request) -> web.Response:
             return refuse(str(error), status=429)
     if token is None:
         return refuse("That passkey did not work here. Try again, or ask for a link.")
-    response = reply({"to": HOME})
+    response = respond({"to": HOME})
     set_session(response, token, runtime.settings)
     return response
 

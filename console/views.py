@@ -107,12 +107,12 @@ class Figures:
     async def campaign(self, name: str, scope: ReadScope) -> progress.CampaignProgress:
         """Read one campaign, by step and channel."""
         now = self.runtime.clock
-        return await self._once(("campaign", name, scope), lambda db: progress.campaign(db, name, now()))
+        return await self._once(("campaign", name, scope), lambda db: progress.find_campaign(db, name, now()))
 
     async def ballot(self, name: str, scope: ReadScope) -> ballot_status.BallotStatus:
         """Read one ballot with all its branches."""
         now = self.runtime.clock
-        return await self._once(("ballot", name, scope), lambda db: ballot_status.ballot(db, name, now()))
+        return await self._once(("ballot", name, scope), lambda db: ballot_status.find_ballot(db, name, now()))
 
     async def part(self, scope: ReadScope) -> str:
         """Name the part of the organisation that figures are of, such as `North`; empty if they are of all of it."""
@@ -124,16 +124,18 @@ class Figures:
         return " and ".join(filter(None, (", ".join(paths[:-1]), *paths[-1:])))
 
     async def _read_overview(self, db: Connection, scope: ReadScope) -> dict[str, Any]:
-        shown, others = await progress.campaigns(db, self.runtime.clock())
+        shown, others = await progress.list_campaigns(db, self.runtime.clock())
         # the first steps of an installation are for staff who look after all of it
         whole = scope.people.is_everywhere and scope.commands
+        setup = await progress.find_setup_state(db)
         return {
-            "setup": await progress.setup_state(db) if whole else None,
+            "setup": setup if whole else None,
+            "has_ballot": setup.has_ballot,
             "campaigns": shown,
             "others": others,
-            "ballots": await ballot_status.ballots(db, self.runtime.clock()),
+            "ballots": await ballot_status.list_ballots(db, self.runtime.clock()),
             "alerts": await open_alerts(db),
-            "replies": await attention.replies(db),
+            "replies": await attention.find_waiting_replies(db),
         }
 
     async def _once(self, key: _Key, read: Callable[[Connection], Awaitable[T]]) -> T:

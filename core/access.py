@@ -27,7 +27,12 @@ class ActorKind(StrEnum):
 
 
 class Permission(StrEnum):
-    """Permission of a role: what an actor may do in the units of a grant."""
+    """Permission of a role: what an actor may do in the units of a grant.
+
+    Pages ask for SEE, SEE_CONTACTS, LAUNCH and GRANT. Roles hold the others already, so that no grant has to be given
+    again when their pages come: REPLY for replies, RECORD for calls, EDIT, EXPORT and ERASE for people, WRITE and
+    APPROVE for campaigns, VET and INTERVIEW for applicants, CONFIGURE for settings, SEE_AUDIT for the audit.
+    """
 
     SEE = "see"
     """See people, campaigns and lists, without their addresses."""

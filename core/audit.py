@@ -199,7 +199,7 @@ async def seal(db: Connection, *, writers_timeout: float = 1.0) -> int:
 
 async def head(db: Connection) -> Head | None:
     """Return the newest seal; None before the first."""
-    row = await db.fetchrow(SQL["head"])
+    row = await db.fetchrow(SQL["find_head"])
     return None if row is None else Head(**row)
 
 
@@ -252,7 +252,7 @@ async def list_audit(
         Each with audit_id, at, actor_kind, actor_id, actor, came_from, permission, action, subject, detail and erased:
         whether an erasure took something out.
     """
-    return await db.fetch(SQL["list"], actor, action, subject, since, until, before, limit)
+    return await db.fetch(SQL["list_audit"], actor, action, subject, since, until, before, limit)
 
 
 def _problem(row: asyncpg.Record) -> str:

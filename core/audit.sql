@@ -6,7 +6,7 @@ select record_audit($1, $2, $3, $4, coalesce($5::timestamptz, now()), $6);
 -- Seals the next rows up to a number, at most so many; how many there were.
 select seal_audit($1, $2);
 
--- name: head
+-- name: find_head
 -- The newest seal.
 select
   s.seal_id, s.last_audit_id, (select sum(rows)::bigint from audit_seal) as rows, s.sealed_at, encode(s.digest, 'hex') as digest
@@ -55,7 +55,7 @@ select
   count(*) filter (where audit_id > coalesce((select max(last_audit_id) from audit_seal), 0)) as unsealed
 from checked;
 
--- name: list
+-- name: list_audit
 -- Rows by number, newest first: filters narrow a walk down the primary key.
 select *
 from audit_shown

@@ -22,6 +22,7 @@ LinkAction = Literal["confirm", "unsubscribe"]
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TOKEN_LENGTH: Final = 13
+"""Characters of a token, of five bits each."""
 _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 """Pairs of characters, for ten bits at a time: half the steps of single characters."""
 _READ_AS: Final = str.maketrans("oil", "011")

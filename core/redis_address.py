@@ -21,9 +21,13 @@ SENTINEL: Final = re.compile(
 )
 _HOST: Final = re.compile(r"(?P<name>[^:\s]+)(?::(?P<port>\d{1,5}))?")
 SENTINEL_PORT: Final = 26379
+"""Port of a sentinel whose address names none."""
 MAX_CONNECTIONS: Final = 20
+"""Connections to Redis of one process."""
 ANSWER_TIMEOUT: Final = 5.0
+"""Seconds Redis has to answer a command."""
 CONNECT_TIMEOUT: Final = 2.0
+"""Seconds a connection to Redis may take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,16 @@ def _address(value: str) -> str:
     return _without_usual_port(parts).rstrip("/")
 
 
+def _public_address(value: str) -> str:
+    address = _address(value)
+    if urlsplit(address).path:
+        raise ValueError(
+            "it can have no path: pages, forms and redirects begin at the root. Give Muster a host name of its own,"
+            " such as https://vote.example.org"
+        )
+    return address
+
+
 def _as_in_dns(parts: SplitResult) -> str:
     """Return the host as DNS has it: an address is in every text, and one letter beyond ASCII makes it cost double."""
     host = parts.hostname or ""
@@ -348,6 +358,7 @@ Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
 Costs = Annotated[str, AfterValidator(_costs)]
 DomainRates = Annotated[str, AfterValidator(_domain_rates)]
 Address = Annotated[str, AfterValidator(_address)]
+PublicAddress = Annotated[str, AfterValidator(_public_address)]
 Place = Annotated[str, AfterValidator(_place)]
 TemplateFolder = Annotated[Path, AfterValidator(_folder)]
 Country = Annotated[str, AfterValidator(_country)]

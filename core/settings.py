@@ -27,6 +27,7 @@ from core.setting_types import (
     Networks,
     Place,
     Proxies,
+    PublicAddress,
     PublicKeys,
     SecretList,
     TemplateFolder,
@@ -69,9 +70,9 @@ class Settings(BaseSettings):
         None,
         description="Redis to use instead of the embedded one: `redis://:password@host:6379/0`, `rediss://…`, or with sentinels `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0`.",
     )
-    public_url: Address = Field(
+    public_url: PublicAddress = Field(
         "http://127.0.0.1:8000",
-        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that only resolve inside your network.",
+        description="The address members' links start with, as the outside sees it: `https://` and a host name of its own, without a path. On servers of your own `http://` is refused, but for this machine, private networks and names that only resolve inside your network.",
     )
     insecure: bool = Field(
         False,

@@ -4,8 +4,9 @@ A phone quotes a text, a mailbox returns a mail, a relay names a link that it re
 
 - A link is found by its path, whatever follows.
 - A token without its link is found where it is whole and looks made at random.
-- A part of a token is found by comparing the digests of each run of `MIN_PIECE_LENGTH` characters with those of links
-  that are still in force, so a token that lost its end is found, too. No other word is taken for a token in this way.
+- A part of a token is found by comparing the digests of runs of its characters with those of links that are in force,
+  or ended lately. What stands between the characters does not matter, nor do case and characters that look alike, as
+  for a code that is typed to sign in; base64 and hexadecimal are decoded. No other word is taken for a token that way.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ import html
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
-
-import orjson
 
 MASK: Final = "••••••"
 """Text in place of a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
-"""The same in raw mails, which may be in any encoding."""
+"""Text in place of a secret in raw mails, which may be in any encoding."""
 MIN_PIECE_LENGTH: Final = 20
-"""Characters of a token that are recognised without the others; fewer are too few to guess the rest by."""
+"""Letters and digits of a token that are recognised in any text without the others."""
 TOKEN_LENGTH: Final = 43
 """Characters of a whole token."""
 _MIN_CUT_LENGTH: Final = 12
 """Least characters behind the path of a link that are taken for a token, or for the beginning of one."""
+_WINDOW_LENGTH: Final = 16
+"""Letters and digits of a digested run: 80 bits, so that nobody finds the run by its digest."""
+_STRIDE_LENGTH: Final = MIN_PIECE_LENGTH - _WINDOW_LENGTH + 1
+"""Steps in which a long text is searched: one window of each piece is met, and then its neighbours are looked at."""
+_LONG_LENGTH: Final = 4000
+"""Letters and digits of a text that is searched in strides; in a shorter one each window is looked at."""
 _DIGEST_LENGTH: Final = 12
 _MIN_BLOCK_LENGTH: Final = 60
 """Least characters of a block of base64; a link with its token is longer."""
@@ -44,10 +49,20 @@ _RUN: Final = rf"[A-Za-z0-9_-]+(?:{_WRAP}[A-Za-z0-9_-]+)*"
 _LINK: Final = re.compile(
     rf"(?i:{_WRAP.join('sign')}{_WRAP}[-_\u2010-\u2015]?{_WRAP}i{_WRAP}n)\s*[\[(]?\s*[/\\\u2044\u2215]\s*[\])]?{_WRAP}({_RUN})"
 )
-_RUNS: Final = re.compile(_RUN)
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 _BREAKS: Final = re.compile(r"(?:[ \t]{1,4}(?=[\\\r\n]))?(?:\\[rn]|[\r\n])(?:[ \t>|\r\n]|\\[rnt])*")
 """Line ends, also as JSON writes them, and marks of quotation behind them."""
+_SIGNS: Final = re.compile(r"[A-Za-z0-9]+")
+_ODD_WORDS: Final = re.compile(r"(?<![A-Za-z0-9])(?!(?:[A-Z]?[a-z]+|[A-Z]+)(?![A-Za-z0-9]))[A-Za-z0-9]+")
+"""Words with digits, or with capitals in their middle: pieces of a token between words of a language."""
+_ALIKE: Final = str.maketrans("oil", "011")
+"""Characters that people take for others, as in recovery codes."""
+_HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f](?![xX]))+")
+_BASE64_SIGNS: Final = (re.compile(r"[A-Za-z0-9+/_-]+"), re.compile(r"[A-Za-z0-9+/]+"))
+"""Base64 of both alphabets; and with hyphens between its pieces."""
+_MIN_PACKED_DIGITS: Final = 32
+"""Digits of a text that may be hexadecimal for a token; ids have fewer."""
+_PRINTABLE: Final = re.compile(rf"[ -~]{{{_WINDOW_LENGTH},}}")
 _ENCODED: Final = re.compile(r"[%&\\<=]|[^\x00-\x7f]")
 _UNITS: Final = (
     r"%(?:25)*[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}|\\+[nrt/]"
@@ -66,8 +81,9 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/]{2,}=
 
 
 def pieces_of(secret: str) -> set[bytes]:
-    """Return digests of the pieces of a token, or of a link with a token, without regard to case."""
-    return {piece for run in _WORD.findall(secret) for _, piece in _pieces(run)}
+    """Return digests of the pieces of a token, or of a link with a token, without regard to case and separators."""
+    letters = (_letters(_SIGNS, run) for run in _WORD.findall(secret) if len(run) >= MIN_PIECE_LENGTH)
+    return {_digest(run, at) for run in letters for at in range(len(run) - _WINDOW_LENGTH + 1)}
 
 
 def might_hold(text: str) -> bool:
@@ -75,17 +91,25 @@ def might_hold(text: str) -> bool:
     if len(text) < _MIN_CUT_LENGTH:
         return False
     if not text.isascii():
-        seen = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) not in {"Cf", "Mn"})
-        text = "".join(seen)
-    text = _BREAKS.sub("", text)
-    if "sign" in text.lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
+        text = "".join(map(_plain, text))
+    if "sign" in _BREAKS.sub("", text).lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
         return True
-    return any(len(run) >= MIN_PIECE_LENGTH and (_is_mixed(run) or _is_folded(run)) for run in _WORD.findall(text))
+    letters = "".join(_SIGNS.findall(text))
+    if len(letters) < _WINDOW_LENGTH:
+        return False
+    return _is_mixed(letters) or _is_folded(letters) or sum(map(str.isdigit, letters)) >= _MIN_PACKED_DIGITS
 
 
 def document_might_hold(document: object) -> bool:
-    """Return the same of a JSON document."""
-    return might_hold(orjson.dumps(document, default=str).decode())
+    """Tell whether a JSON document might hold such a link, as `might_hold` does of a text."""
+    match document:
+        case str():
+            return might_hold(document)
+        case Mapping():
+            return any(document_might_hold(part) for pair in document.items() for part in pair)
+        case list() | tuple():
+            return any(document_might_hold(part) for part in document)
+    return False
 
 
 def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> str:
@@ -116,15 +140,19 @@ def mask_document(value: Any, known: Collection[bytes] = (), recognised: set[byt
 
 def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> bytes:
     """Mask links and tokens in a raw mail or any other bytes; base64 is decoded to look into it."""
-    text, parts, upto = raw.decode("latin-1"), list[str](), 0
+    try:
+        charset, text = "utf-8", raw.decode()
+    except UnicodeDecodeError:
+        charset, text = "latin-1", raw.decode("latin-1")
+    parts, upto = list[str](), 0
     for block in _BASE64.finditer(text):
         if len(block[0]) >= _MIN_BLOCK_LENGTH:
-            parts += [
-                _masked_text(text[upto : block.start()], known, recognised),
-                _masked_block(block[0], known, recognised),
-            ]
+            masked = _masked_block(block[0], known, recognised)
+            if masked == block[0] and len(masked) <= _LONG_LENGTH:
+                continue  # it may be something else, such as hexadecimal, or letters that run into a token
+            parts += [_masked_text(text[upto : block.start()], known, recognised), masked]
             upto = block.end()
-    return "".join([*parts, _masked_text(text[upto:], known, recognised)]).encode("latin-1")
+    return "".join([*parts, _masked_text(text[upto:], known, recognised)]).encode(charset)
 
 
 def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
@@ -220,7 +248,17 @@ def _decoded(unit: str) -> str:
             return html.unescape("&" + unit.split(";")[-2].rpartition("&")[2] + ";")
         case "<":
             return ""
-    return "" if unicodedata.category(unit) in {"Cf", "Mn"} else unicodedata.normalize("NFKC", unit)
+    return _plain(unit)
+
+
+def _plain(sign: str) -> str:
+    """Return the plain form of a character, as whoever types a code may mean it; "" for an invisible one."""
+    if sign.isascii():
+        return sign
+    if unicodedata.category(sign) in {"Cf", "Mn", "Me"}:
+        return ""
+    plain = unicodedata.normalize("NFKC", sign)
+    return "".join(str(unicodedata.decimal(part, part)) for part in plain)
 
 
 def _places(
@@ -236,8 +274,7 @@ def _places(
             if len(word[0]) == TOKEN_LENGTH and _is_mixed(word[0]):
                 yield word.span()
     if known:
-        for run in _RUNS.finditer(plain):
-            yield from _known_places(run, known, recognised)
+        yield from _known_places(plain, known, recognised)
 
 
 def _end_of_token(plain: str, first: int, last: int) -> int:
@@ -251,21 +288,76 @@ def _end_of_token(plain: str, first: int, last: int) -> int:
 
 
 def _known_places(
-    run: re.Match[str], known: Collection[bytes], recognised: set[bytes] | None
+    plain: str, known: Collection[bytes], recognised: set[bytes] | None, *, depth: int = 2
 ) -> Iterator[tuple[int, int]]:
-    origins = [run.start() + at for at, sign in enumerate(run[0]) if sign not in " \t\r\n>|"]
-    letters = "".join(run.string[at] for at in origins)
-    for at, piece in _pieces(letters):
-        if piece in known:
-            if recognised is not None:
-                recognised.add(piece)
-            yield origins[at], origins[at + MIN_PIECE_LENGTH - 1] + 1
+    """Yield where pieces of known tokens stand in a decoded text, whatever stands between their characters."""
+    for signs in (_SIGNS, _ODD_WORDS):
+        letters = _letters(signs, plain)
+        if hits := set(_hits(letters, known, recognised)):
+            origins = _origins(signs, plain)
+            yield from ((origins[at], origins[at + _WINDOW_LENGTH - 1] + 1) for at in hits)
+    if depth:
+        for signs in _BASE64_SIGNS:
+            yield from _packed_places(plain, signs, 4, 3, _from_base64, known, recognised, depth)
+        yield from _packed_places(plain, _HEXADECIMAL, 2, 1, _from_hexadecimal, known, recognised, depth)
 
 
-def _pieces(letters: str) -> Iterator[tuple[int, bytes]]:
-    letters = letters.lower()
-    for at in range(len(letters) - MIN_PIECE_LENGTH + 1):
-        yield at, hashlib.sha256(letters[at : at + MIN_PIECE_LENGTH].encode()).digest()[:_DIGEST_LENGTH]
+def _packed_places(
+    plain: str,
+    signs: re.Pattern[str],
+    signs_each: int,
+    bytes_each: int,
+    decode: Callable[[str], bytes],
+    known: Collection[bytes],
+    recognised: set[bytes] | None,
+    depth: int,
+) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of known tokens stand encoded; the encoded part may begin behind any other characters."""
+    packed = "".join(signs.findall(plain))
+    origins = list[int]()
+    for shift in range(signs_each):
+        for run in _PRINTABLE.finditer(decode(packed[shift:]).decode("latin-1")):
+            for first, last in _known_places(run[0], known, recognised, depth=depth - 1):
+                origins = origins or _origins(signs, plain)
+                begins = shift + (run.start() + first) * signs_each // bytes_each
+                ends = shift - (-(run.start() + last) * signs_each // bytes_each)
+                yield origins[begins], origins[min(ends, len(origins)) - 1] + 1
+
+
+def _from_base64(packed: str) -> bytes:
+    packed = packed[: len(packed) - (len(packed) % 4 == 1)].replace("-", "+").replace("_", "/")
+    return base64.b64decode(packed + "=" * (-len(packed) % 4))
+
+
+def _from_hexadecimal(packed: str) -> bytes:
+    return bytes.fromhex(packed[: len(packed) // 2 * 2])
+
+
+def _letters(signs: re.Pattern[str], plain: str) -> str:
+    return "".join(signs.findall(plain)).lower().translate(_ALIKE)
+
+
+def _origins(signs: re.Pattern[str], plain: str) -> list[int]:
+    """Return where each character that a pattern keeps of a text stands in it."""
+    return [place for kept in signs.finditer(plain) for place in range(*kept.span())]
+
+
+def _hits(letters: str, known: Collection[bytes], recognised: set[bytes] | None) -> Iterator[int]:
+    """Yield the places of windows that are pieces of known tokens."""
+    count, upto = len(letters) - _WINDOW_LENGTH + 1, 0
+    for at in range(0, count, 1 if len(letters) <= _LONG_LENGTH else _STRIDE_LENGTH):
+        if at < upto or _digest(letters, at) not in known:
+            continue
+        first, upto = max(upto, at - TOKEN_LENGTH), min(count, at + TOKEN_LENGTH)
+        for place in range(first, upto):
+            if (piece := _digest(letters, place)) in known:
+                if recognised is not None:
+                    recognised.add(piece)
+                yield place
+
+
+def _digest(letters: str, at: int) -> bytes:
+    return hashlib.sha256(letters[at : at + _WINDOW_LENGTH].encode()).digest()[:_DIGEST_LENGTH]
 
 
 def _is_mixed(word: str) -> bool:

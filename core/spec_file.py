@@ -6,7 +6,6 @@ A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one o
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from core.control_characters import refused_control
 from core.errors import SpecError
 from core.spec_errors import near_miss, problems
 
@@ -107,7 +107,7 @@ def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, 
         raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
     wrong = [_misplaced(key, keys) for key in document if key not in TABLES]
     wrong += [
-        f"{key}: has a control character, U+{ord(control):04X}" for key, control in _controls(document, "") if control
+        f"{key}: has a control character that nobody sees, {sign}; delete it" for key, sign in _controls(document, "")
     ]
     if wrong:
         raise SpecError(f"{path} cannot be used.", problems=wrong)
@@ -115,18 +115,18 @@ def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, 
 
 
 def _controls(value: object, key: str) -> Iterator[tuple[str, str]]:
-    """Yield the texts below a key that have control characters, which no database, phone or terminal should get."""
+    """Yield the texts below a key that have control characters, which no database, page or phone should get."""
     match value:
         case str():
-            controls = (sign for sign in value if sign not in "\t\n\r" and unicodedata.category(sign) == "Cc")
-            yield key, next(controls, "")
+            if control := refused_control(value):
+                yield key, control
         case dict():
             for name, part in value.items():
                 yield from _controls(name, key)
                 yield from _controls(part, f"{key}.{name}".lstrip("."))
         case list():
-            for part in value:
-                yield from _controls(part, key)
+            for position, part in enumerate(value, start=1):
+                yield from _controls(part, f"{key}[{position}]")
 
 
 def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:

@@ -15,7 +15,7 @@ SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class Suppressed:
+class SuppressionCounts:
     """Counts of suppressions that were added at once.
 
     Attributes:
@@ -31,7 +31,7 @@ class Suppressed:
     withdrawn: int
 
 
-async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Suppressed:
+async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> SuppressionCounts:
     """Suppress many addresses or people, and withdraw their queued messages.
 
     Args:
@@ -51,4 +51,4 @@ async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | as
     for name in ("withdraw_addresses", "withdraw_people", "withdraw_transactional"):
         withdrawn += await db.fetchval(SQL[name], fresh, timeout=STATEMENT_TIMEOUT)
     reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
-    return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)
+    return SuppressionCounts(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)

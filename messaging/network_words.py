@@ -11,7 +11,7 @@ from typing import Final
 STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
 """Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
 WAYS_OUT: Final = (*STOP_WORDS, "stop all")
-"""The same words, with variants that people write."""
+"""Words that Twilio confirms as opt-outs, with variants that people write."""
 NETWORK_WORDS: Final = (*WAYS_OUT, "start", "yes", "unstop", "help", "info")
 """Words that networks act on before we see them, so a reply with such a word cannot have the meaning that our text
 gives it."""

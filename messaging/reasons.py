@@ -102,7 +102,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.LEFT_AUDIENCE: "They are no longer in the audience of this step.",
         Reason.ADDRESS_CHANGED: "It may have gone to an address no longer theirs, so it is not sent to another.",
         Reason.DATE_MOVED: "The date that says when to send it to them has changed.",
-        Reason.DATE_MOVED_LATE: "Their date changed after this was sent, and nothing has told them the new one.",
+        Reason.DATE_MOVED_LATE: "Their date was moved or taken away after this was sent, and nothing has told them.",
         Reason.DATE_MOVED_BACK: "Their date is again the one that they were told before.",
         Reason.FREQUENCY_CAP: "They have had enough messages from us lately.",
         Reason.RECIPIENT_REFUSED: "The provider will not deliver to this address.",

@@ -119,6 +119,12 @@ async def active_suppressions(db: Connection, *, channel: Medium, address: str) 
     return [Suppression(**row) for row in await db.fetch(SQL["list_suppressions"], channel, address)]
 
 
+async def full_stop(db: Connection, *, channel: Medium, address: str) -> Suppression | None:
+    """Return what stops every message to an address now; None if nothing does."""
+    stops = await active_suppressions(db, channel=channel, address=address)
+    return next((stop for stop in stops if stop.purpose == "all"), None)
+
+
 async def delete_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
     """Delete suppressions of people who are being erased; digests of them are kept elsewhere.
 

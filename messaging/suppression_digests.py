@@ -2,7 +2,7 @@
 
 A digest is HMAC-SHA256 of the address under a key derived from `MUSTER_SECRET_KEY`: phone numbers are few enough to try
 them all against a plain hash. It is kept with the fingerprint of its secret. While a secret is being rotated, the
-former secret stays in the list, and digests made with it are found. They cannot be made anew, because the addresses are
+former secret stays in the list, and digests made with it are found. They cannot be made again, as the addresses are
 gone. So a former secret has to stay in the list while its digests are kept, and an import refuses to run without it.
 """
 

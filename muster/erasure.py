@@ -31,19 +31,18 @@ from campaigns.erasure import (
     read_again,
 )
 from core.access import Actor
-from core.db import Connection
+from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
 from webhooks.erasure import (
-    Arrivals,
+    InboundTraces,
     SearchTerms,
     StillWritten,
-    empty_arrivals,
-    find_arrivals,
-    refresh_statistics,
+    empty_inbound_traces,
+    find_inbound_traces,
     wait_for_writers,
 )
 from webhooks.inbound_log.inbound_log import find_waiting
@@ -71,6 +70,7 @@ class Unread(Exception):  # noqa: N818  # no error: the rows are read, and the e
 
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, StillWritten, Unread)
 
+SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 
@@ -80,11 +80,11 @@ class FoundTraces:
 
     Attributes:
         traces: the person, the messages to them and their replies.
-        arrivals: what came in, and the webhook events about it.
+        inbound: what came in, and the webhook events about it.
     """
 
     traces: Traces
-    arrivals: Arrivals
+    inbound: InboundTraces
 
     def counts(self) -> dict[str, int]:
         """Count what would be erased, by kind."""
@@ -93,12 +93,12 @@ class FoundTraces:
             "messages": len(self.traces.written.messages),
             "archived_messages": len(self.traces.written.archived),
             "replies": len(self.traces.reply_ids),
-            "inbound": len(self.arrivals.items | self.arrivals.named),
-            "webhook_events": len(self.arrivals.events),
+            "inbound": len(self.inbound.items | self.inbound.named),
+            "webhook_events": len(self.inbound.events),
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values, for the confirmation."""
+        """Return what would be erased as JSON values, for the confirmation."""
         traces = self.traces
         return {
             "member_id": traces.external_id or None,
@@ -121,7 +121,7 @@ async def look_for(runtime: Runtime, who: str) -> FoundTraces:
     """
     async with runtime.pool.acquire() as db:
         traces = await find_traces(db, who, region=runtime.settings.sms_region)
-        return FoundTraces(traces, await find_arrivals(db, search_terms(traces)))
+        return FoundTraces(traces, await find_inbound_traces(db, search_terms(traces)))
 
 
 async def erase(
@@ -149,7 +149,7 @@ async def erase(
         act = partial(_erase, db, keys, traces_found, actor, may_return=may_return, now=now)
         done, detail = await _until_free(runtime, db, act)
         await _wait_for_the_wire(runtime, db, done.traces.written)
-        await refresh_statistics(db)
+        await db.execute(SQL["renew_statistics"])
     log.info("a person was erased", person_id=traces_found.traces.person_id)
     return detail
 
@@ -193,7 +193,7 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
             in_the_way = busy
         # no lock is held any more: now it may wait
         if isinstance(in_the_way, Unread):
-            await read_waiting(runtime, db, in_the_way.inbound_ids)
+            await process_inbound(runtime, db, in_the_way.inbound_ids)
         elif isinstance(in_the_way, StillWritten):
             await wait_for_writers(db)
         else:
@@ -210,7 +210,7 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
     )
 
 
-async def read_waiting(runtime: Runtime, db: Connection, inbound_ids: Sequence[int]) -> None:
+async def process_inbound(runtime: Runtime, db: Connection, inbound_ids: Sequence[int]) -> None:
     """Process what has come in from a person, or about messages to them, before it is erased.
 
     Args:
@@ -236,11 +236,11 @@ async def _erase(
     traces = await read_again(db, traces_found.traces)
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = search_terms(traces)
-    done = FoundTraces(traces, await find_arrivals(db, wanted, traces_found.arrivals))
-    if unread := await find_waiting(db, done.arrivals.items | done.arrivals.mails):
+    done = FoundTraces(traces, await find_inbound_traces(db, wanted, traces_found.inbound))
+    if unread := await find_waiting(db, done.inbound.items | done.inbound.mails):
         raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
-    await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)
+    await empty_inbound_traces(db, wanted, done.inbound, traces.external_id, new)
     await note_erased(db, wanted.message_ids, wanted.provider_ids, now)
     detail = done.counts() | {"withdrawn": withdrawn}
     await note_erasure(db, traces, actor=actor, detail=detail | {"may_return": may_return}, now=now)

@@ -41,6 +41,7 @@ from webhooks.subscriptions.event_log import EventLog, delete_old_events
 from webhooks.subscriptions.subscriptions import renew_secrets as renew_webhook_secrets
 
 INBOUND_BATCH: Final = 500
+"""Items of the inbound log processed in one turn of the job."""
 INBOUND_PAUSE: Final = 0.1
 """Seconds in which receipts are collected: a batch costs the database little more than a single one."""
 COUNT_EVERY: Final = 5.0

@@ -38,8 +38,11 @@ from staff.roles import ADMINISTRATOR
 from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
+"""Port of the web application if none is set; the next ones are tried if it is taken."""
 SANDBOX_PORT: Final = 8025
+"""Port of the sandbox's pages and its simulated providers."""
 SANDBOX_SMTP_PORT: Final = 2525
+"""Port of the sandbox's mail server."""
 SANDBOX_SMS_FROM: Final = "+447700900000"
 """Number that Ofcom reserves for drama."""
 _SANDBOX_TRIES: Final = 3
@@ -47,6 +50,7 @@ _SANDBOX_TRIES: Final = 3
 STAFF: Final = "staff@localhost"
 """Account for trying Muster out; it is never counted as an administrator (staff/grants.sql)."""
 PORTS_TRIED: Final = 100
+"""Ports that are tried, one after the other."""
 START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
 

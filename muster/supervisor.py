@@ -18,6 +18,7 @@ from muster.supervised import VARIABLE
 STOP_TIMEOUT: Final = 40.0
 """Seconds a process gets to stop in order before it is killed; longer than a worker gives its jobs."""
 MAX_PAUSE: Final = 30.0
+"""Most seconds before a process that ended is started again."""
 STEADY_AFTER: Final = 60.0
 """Seconds after which a process counts as started well, and its count of ends in a row begins again."""
 

@@ -140,9 +140,8 @@ class _Listener:
             while not self._stopped:
                 self._worker = self._make_worker(redis)
                 try:
-                    async with asyncio.timeout(
-                        ANSWER_TIMEOUT
-                    ):  # another server may take the connection and say nothing
+                    # another kind of server may take the connection and say nothing
+                    async with asyncio.timeout(ANSWER_TIMEOUT):
                         await redis.ping()
                     if not self.connected:
                         log.info("connected to Redis for wake-ups")

@@ -58,7 +58,7 @@ class Person:
     left_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the person as plain values."""
         return {
             "external_id": self.external_id,
             "first_name": self.first_name,
@@ -119,9 +119,9 @@ class PersonName:
     """Name and number of a person, for a line of a list.
 
     Attributes:
-        external_id: the number in the people file; None for somebody who was erased, or is not in it.
+        external_id: the number in the member file; None for somebody who was erased, or is not in it.
         name: first and last; may be empty.
-        is_member: whether they are, or were, in a people file; else only an address is known, such as a test's.
+        is_member: whether they are, or were, in a member file; else only an address is known, such as a test's.
     """
 
     external_id: str | None
@@ -131,11 +131,11 @@ class PersonName:
     def __str__(self) -> str:
         """Return the number and the name: `0001006  Amy Jones`."""
         if not self.is_member:
-            return "nobody in your people file"
+            return "nobody in your member file"
         return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the number and the name as plain values."""
         return {"external_id": self.external_id, "name": self.name}
 
 

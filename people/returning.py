@@ -28,7 +28,7 @@ OptIns = Callable[[Connection, Sequence[str], Sequence[str]], Awaitable[Mapping[
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredSuppressions:
     """Suppressions that apply again for people who were erased.
 
     Attributes:
@@ -47,7 +47,7 @@ async def no_opt_ins(
     return {}
 
 
-async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns) -> Restored:
+async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns) -> RestoredSuppressions:
     """Restore the suppressions of erased people whom a member file brings back.
 
     Args:
@@ -59,7 +59,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
         SettingsError: a digest was made with a secret that is no longer in the list.
     """
     if not await has_digests(db, keys):
-        return Restored()
+        return RestoredSuppressions()
     rows = await db.fetch(SQL["list_arrivals"], timeout=STATEMENT_TIMEOUT)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
     digests = await find_digests(db, keys, meant)
@@ -84,7 +84,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
     await delete_digests(db, digests)
     places = sorted({(entry["channel"], entry["address"]) for entry in entries})
     whose = await db.fetch(SQL["find_owners"], [channel for channel, _ in places], [address for _, address in places])
-    return Restored(len(places), tuple(row["external_id"] for row in whose))
+    return RestoredSuppressions(len(places), tuple(row["external_id"] for row in whose))
 
 
 async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: Actor) -> bool:

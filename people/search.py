@@ -42,7 +42,7 @@ class FoundPerson:
     addresses: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the person as plain values."""
         return asdict(self)
 
 
@@ -77,25 +77,6 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
         The member with exactly that membership number first, then by name. If nobody matches all of it, the people
         whose names are most similar, the most similar first.
     """
-    return await _search(db, "search_people", text, region, limit)
-
-
-async def find_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
-    """Search the members in the scope of a transaction, for a page of staff; the console has no such page yet.
-
-    Args:
-        db: a connection in a transaction of `people.scope.ScopedPools`.
-        text: see `search_people`.
-        region: see `search_people`.
-        limit: the most to find.
-
-    Returns:
-        See `search_people`; with their addresses, and found by them, if the scope includes addresses.
-    """
-    return await _search(db, "find_people", text, region, limit)
-
-
-async def _search(db: Connection, query: str, text: str, region: str, limit: int) -> list[FoundPerson]:
     text = " ".join(text.split())
     if not text:
         return []
@@ -104,7 +85,9 @@ async def _search(db: Connection, query: str, text: str, region: str, limit: int
     forgiving = len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text)
     if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
-    rows = await db.fetch(SQL[query], words, forgiving, text, _addresses(text, region), _parts_of_address(text), limit)
+    rows = await db.fetch(
+        SQL["search_people"], words, forgiving, text, _addresses(text, region), _parts_of_address(text), limit
+    )
     return [FoundPerson(**row) for row in rows]
 
 

@@ -2,10 +2,6 @@
 -- Members of the whole organisation who match; the function says how.
 select * from people_matching(true, '{}', true, '{}', $1::text[], $2, $3, $4::text[], $5::text[], $6);
 
--- name: find_people
--- Members in the scope of the transaction who match: the one way in which staff search.
-select * from find_people($1::text[], $2, $3, $4::text[], $5::text[], $6);
-
 -- name: find_holders
 -- Everybody who has one of some addresses.
 select distinct a.channel, a.address, p.person_id, p.external_id

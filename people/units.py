@@ -90,7 +90,7 @@ async def load_tree(db: Connection) -> UnitTree:
     return tree
 
 
-async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]:
+async def find_or_create_units(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]:
     """Find the unit each path ends in, creating those that are missing.
 
     Args:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 SANDBOX: Final[web.AppKey[Sandbox]] = web.AppKey("sandbox")
 
 MAX_SHOWN_ROWS: Final = 50
+"""Rows on a page."""
 MAX_SHOWN: Final = 10_000
+"""Rows that a program can ask for at once."""
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-src 'self'; base-uri 'none'"
 _MAIL_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"

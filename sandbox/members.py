@@ -29,12 +29,15 @@ AGENTS: Final = (
     f"Mozilla/5.0 (Linux; Android 5.0; SM-G900V) {_CHROME}/70.0.3538.64 Mobile Safari/537.36",
 )
 MAX_TRIES: Final = 3
+"""Times that a simulated member opens a page that does not answer."""
 MAX_PRESSES: Final = 3
+"""Times that a simulated member presses a button, if a second question comes."""
 NOTHING: Final = "nothing"
 """Value of the button that says "I pressed nothing", which only a second question has."""
 ONLY_WORDS: Final = 0.5
 """Share of those who undo something after a comment that undo the comment and leave the answer."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
+"""Seconds between a page and its button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,7 @@ class Members:
         status = 0 if page is None else page.status
         form = page.find() if page is not None and status == 200 else None
         if form is not None:
+            status = 0
             with suppress(aiohttp.ClientError, TimeoutError):
                 status = (await browser.press(*form)).status
         succeeded = form is not None and status == 200

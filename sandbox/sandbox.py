@@ -155,9 +155,9 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
         stack.push_async_callback(vonage.close)
         sandbox = Sandbox(config, twilio, vonage, Mailbox(), Record())
         if config.members is not None:
-            cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
-            sandbox.members = await stack.enter_async_context(Members(*cast))
-            sandbox.scanners = await stack.enter_async_context(Scanners(*cast))
+            arguments = (config.members, twilio, sandbox.mailbox, sandbox.record)
+            sandbox.members = await stack.enter_async_context(Members(*arguments))
+            sandbox.scanners = await stack.enter_async_context(Scanners(*arguments))
         postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed, conditions=config.mail)
         try:
             port = await stack.enter_async_context(

@@ -15,6 +15,7 @@ from sandbox.mailbox import Mailbox
 from sandbox.postmaster import ORDINARY, Postmaster, Quirk
 
 MAX_MAIL_SIZE: Final = 10 * 1024 * 1024
+"""Bytes of a mail."""
 _FIRST_WORDS: Final = 256
 """Bytes of a text that are read before its connection is dropped."""
 _PLAIN_ADDRESS: Final = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")

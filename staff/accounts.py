@@ -73,7 +73,7 @@ async def add_staff(
 
     Args:
         db: in the caller's transaction, if any.
-        email: theirs, in lower case.
+        email: the account's mailbox, in lower case.
         name: what to call them.
         by: who adds them.
         now: the time, aware.

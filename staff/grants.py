@@ -89,22 +89,23 @@ async def give_grant(
         HeldAlready: they hold it already at that time.
         Conflict: the giver may not give it.
     """
-    kind, begins = (
-        find_role(role),
-        max(starts_at or now, now),
-    )  # rows are history: a grant must have begun
+    role_given = find_role(role)
+    begins = max(starts_at or now, now)  # rows are history: no grant begins in the past
     if ends_at is not None and ends_at <= begins:
         raise InputError("The grant would end before it begins.", remedy="Choose a later end.")
     async with atomic(db):
         await lock_grants(db)
-        await require_authority(db, by, staff_id, unit_id, kind.permissions, now=now)
-        same = await db.fetchrow(SQL["find_same"], staff_id, kind.name, unit_id, now, ends_at, begins)
+        await require_authority(db, by, staff_id, unit_id, role_given.permissions, now=now)
+        same = await db.fetchrow(SQL["find_same"], staff_id, role_given.name, unit_id, now, ends_at, begins)
         if same is not None:
-            raise HeldAlready(kind.name, same["unit"], same["starts_at"], same["ends_at"])
-        grant_id: int = await db.fetchval(SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now)
+            raise HeldAlready(role_given.name, same["unit"], same["starts_at"], same["ends_at"])
+        grant_id: int = await db.fetchval(
+            SQL["add_grant"], staff_id, role_given.name, unit_id, begins, ends_at, by.name, now
+        )
         await record(
             db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}",
-            {**_detail(kind.name, unit_id, begins, ends_at), **(invitation or {})}, permission=_permission(by), at=now,
+            {**_detail(role_given.name, unit_id, begins, ends_at), **(invitation or {})},
+            permission=_permission(by), at=now,
         )  # fmt: skip
         return grant_id
 

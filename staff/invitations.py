@@ -26,6 +26,7 @@ SQL: Final = load_queries(__file__)
 INVITATION_PATH: Final = "/console/first-sign-in"
 """Path by which such links are recognised in text that comes back from outside: see `core.sign_in_links`."""
 INVITATION_LASTS: Final = timedelta(days=7)
+"""Time in which an invitation can be accepted."""
 
 
 async def invite(
@@ -44,7 +45,7 @@ async def invite(
 
     Args:
         db: in the caller's transaction, which also queues the message.
-        email: theirs, in lower case.
+        email: the invited person's mailbox, in lower case.
         name: what to call them.
         role: what they will be.
         by: who invites them, and may give them the role.
@@ -154,7 +155,7 @@ async def withdraw_for_account(db: Connection, email: str, *, by: Actor, now: da
 
     Args:
         db: in the transaction that makes the account.
-        email: theirs, in lower case.
+        email: the invited person's mailbox, in lower case.
         by: who makes it.
         now: the time, aware.
 

@@ -1,10 +1,13 @@
-"""Sign-in links that come back from outside, as in a reply that quotes one: masked and revoked."""
+"""Sign-in links that come back from outside, as in a reply that quotes one: masked and revoked.
+
+A link that was revoked or used already is masked, too: nobody who reads replies should have to ask whether it works.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,6 +21,8 @@ from core.sign_in_links import document_might_hold, mask_credentials, mask_docum
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
 
+_RECENT_TIME: Final = timedelta(days=2)
+"""Time after its end for which a link is recognised: what was quoted once is often quoted again."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +49,7 @@ async def document_without_links(db: Connection, document: Any, *, now: datetime
 
 async def raw_without_links(db: Connection, raw: bytes, *, now: datetime) -> bytes:
     """Do the same for a mail, or a body that cannot be read."""
-    known = await _live_pieces(db, now)
+    known = await _recent_pieces(db, now)
     recognised = set[bytes]()
     masked = await asyncio.to_thread(mask_raw, raw, known.keys(), recognised)  # a large attachment takes a second
     await _revoke(db, {known[piece] for piece in recognised}, now)
@@ -52,15 +57,15 @@ async def raw_without_links(db: Connection, raw: bytes, *, now: datetime) -> byt
 
 
 async def _masked(db: Connection, now: datetime, mask: Callable[[Any, set[bytes]], T]) -> T:
-    known, recognised = await _live_pieces(db, now), set[bytes]()
+    known, recognised = await _recent_pieces(db, now), set[bytes]()
     masked = mask(known.keys(), recognised)
     await _revoke(db, {known[piece] for piece in recognised}, now)
     return masked
 
 
-async def _live_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
-    """Return, for each piece of a link that can still be used, the link that it belongs to."""
-    rows = await db.fetch(SQL["list_live_links"], now)
+async def _recent_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
+    """Return, for each piece of a link that can be used or ended lately, the link that it belongs to."""
+    rows = await db.fetch(SQL["list_recent_links"], now - _RECENT_TIME)
     return {piece: row["digest"] for row in rows for piece in row["pieces"]}
 
 

@@ -1,8 +1,9 @@
--- name: list_live_links
--- Links that can still be used, invitations included, with the digests of their pieces; nearly always there are none.
-select digest, pieces from sign_in where used_at is null and expires_at > $1
+-- name: list_recent_links
+-- Links that can be used or ended lately, invitations included, with the digests of their pieces. Used ones are among them: what
+-- was quoted once is quoted again. They are asked for whatever comes in that may hold a token.
+select digest, pieces from sign_in where expires_at > $1
 union all
-select digest, pieces from staff_invitation where accepted_at is null and withdrawn_at is null and expires_at > $1;
+select digest, pieces from staff_invitation where expires_at > $1;
 
 -- name: revoke_links
 -- Lets links expire that somebody sent back; if two transactions do so at once, one counts.

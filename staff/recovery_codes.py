@@ -13,6 +13,7 @@ from staff.typed_codes import read_typed_code
 SQL: Final = load_queries(__file__)
 
 HOW_MANY: Final = 10
+"""Recovery codes that an account gets at once."""
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no two of its characters look alike."""
 _CODE_LENGTH: Final = 16

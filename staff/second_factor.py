@@ -88,7 +88,7 @@ async def passkey_options(db: Connection, site: Site, session: Staff, *, now: da
         return await passkeys.registration_options(db, site, session.staff_id, session=session.session, now=now)
 
 
-async def add_passkey(
+async def set_up_passkey(
     db: Connection,
     site: Site,
     session: Staff,

@@ -168,4 +168,4 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
         How many sessions and how many links could still have been used.
     """
     sessions = await end_sessions(db, staff_id, now=now)
-    return sessions, await db.fetchval(SQL["delete_unused_links"], staff_id, now)
+    return sessions, await db.fetchval(SQL["end_unused_links"], staff_id, now)

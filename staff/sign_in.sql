@@ -34,9 +34,9 @@ for update;
 -- Links of an account that can still be used.
 select count(*) from sign_in where staff_id = $1 and used_at is null and expires_at > $2;
 
--- name: delete_unused_links
--- Deletes unused links; used ones stay, for a month.
-with dropped as (
-  delete from sign_in where staff_id = $1 and used_at is null returning expires_at
+-- name: end_unused_links
+-- Ends unused links; they stay, for a month, so that they are recognised where somebody quotes them.
+with ended as (
+  update sign_in set expires_at = $2 where staff_id = $1 and used_at is null and expires_at > $2 returning 1
 )
-select count(*) filter (where expires_at > $2) from dropped;
+select count(*) from ended;

@@ -1,8 +1,12 @@
-"""Real servers for every test: one PostgreSQL and one Valkey a session, one cloned database a test."""
+"""Real servers for every test: one PostgreSQL and one Valkey a session, one cloned database a test.
+
+Files of the tests are kept in memory where the machine has room: the clones alone write some 100 GB.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +25,12 @@ from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey, start_valkey
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 2**30
+"""Bytes that the files of a session may take, at most."""
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 # a busy machine is no failure of a law
 hypothesis.settings.register_profile("muster", deadline=None)
@@ -77,7 +87,7 @@ async def database_url(postgres: Postgres) -> AsyncIterator[str]:
     """A fresh database with every migration, cloned from the template, for the login that works with it."""
     name = f"test_{next(_numbers)}"
     admin = await asyncpg.connect(postgres.url("postgres"))
-    await admin.execute(f"create database {name} template {TEMPLATE} owner {Login.OWNER}")
+    await admin.execute(f"create database {name} template {TEMPLATE} strategy file_copy owner {Login.OWNER}")
     yield postgres.url(name, role=Login.WORKER)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

@@ -18,7 +18,7 @@ from core.http.rate_limit import RateLimit
 from core.runtime import Runtime
 from webhooks import email
 from webhooks.email.inbound_mail import MAIL, process_mails
-from webhooks.inbound_log.inbound_log import Intake, ItemHandler, process, process_these
+from webhooks.inbound_log.inbound_log import Intake, ItemHandler, process, process_now
 from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_unknown_link
 from webhooks.members.paths import is_members
@@ -78,7 +78,7 @@ async def process_waiting(runtime: Runtime, db: Connection, inbound_ids: Collect
     Returns:
         Whether all of them have been dealt with.
     """
-    return await process_these(runtime, db, inbound_ids, _handlers(runtime))
+    return await process_now(runtime, db, inbound_ids, _handlers(runtime))
 
 
 def _handlers(runtime: Runtime) -> Mapping[str, ItemHandler]:

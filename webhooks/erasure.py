@@ -57,7 +57,7 @@ class SearchTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class InboundTraces:
     """Result of the search.
 
     Attributes:
@@ -81,7 +81,7 @@ class Arrivals:
     upto_delivery: int = field(default=0, compare=False)
 
 
-async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | None = None) -> Arrivals:
+async def find_inbound_traces(db: Connection, wanted: SearchTerms, seen: InboundTraces | None = None) -> InboundTraces:
     """Find inbound items from a person or about them, and events sent to subscribers about them.
 
     Args:
@@ -98,7 +98,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         if seen is not None:
             raise StillWritten
         ends = dict.fromkeys(_LOGS, 0)  # the next search starts from the beginning
-    seen = seen or Arrivals()
+    seen = seen or InboundTraces()
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(number) for number in wanted.message_ids]
     rows = await db.fetch(
@@ -121,7 +121,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         seen.upto_delivery,
         timeout=STATEMENT_TIMEOUT,
     )
-    return Arrivals(
+    return InboundTraces(
         items=own,
         named=(seen.named | {row["inbound_id"] for row in rows} | mails.keys()) - own,
         mails=(seen.mails | mails.keys()) - own,
@@ -168,27 +168,27 @@ async def wait_for_writers(db: Connection) -> None:
     await find_high_water_mark(db, _LOGS)
 
 
-async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals, old: str, new: str) -> None:
+async def empty_inbound_traces(db: Connection, wanted: SearchTerms, traces: InboundTraces, old: str, new: str) -> None:
     """Erase the items and events that were found.
 
     Args:
         db: in the caller's transaction.
         wanted: the person.
-        arrivals: the result of `find_arrivals`.
+        traces: the result of `find_inbound_traces`.
         old: the membership number that subscribers were sent; empty if there is none.
         new: the number that replaces it.
     """
-    rows = list(arrivals.items)
+    rows = list(traces.items)
     texts = _texts(wanted.addresses)
     await blank_arrivals(db, rows, texts)
-    named = list(arrivals.named)
+    named = list(traces.named)
     await db.execute(SQL["redact_items"], named, texts)
     await db.execute(SQL["delete_read_mails"], named)
     await db.execute(SQL["redact_mails"], named, texts)
     await db.execute(SQL["delete_malformed"], list(wanted.likes))
     if old:
-        await db.execute(SQL["rename_in_events"], list(arrivals.events), old, new)
-    await db.execute(SQL["empty_deliveries"], list(arrivals.deliveries))
+        await db.execute(SQL["rename_in_events"], list(traces.events), old, new)
+    await db.execute(SQL["empty_deliveries"], list(traces.deliveries))
     await db.execute(SQL["empty_page_views"], list(wanted.message_ids))
     channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
     await db.execute(SQL["delete_sent_once"], channels, addresses)
@@ -206,8 +206,3 @@ def _places(addresses: Collection[tuple[str, str]]) -> list[str]:
 def _senders(addresses: Collection[tuple[str, str]]) -> list[str]:
     """Return the forms in which providers name these addresses as senders."""
     return [form for _, address in addresses for form in dict.fromkeys((address, address.removeprefix("+")))]
-
-
-async def refresh_statistics(db: Connection) -> None:
-    """Refresh the planner's statistics of every package's tables, so that they hold no samples of erased data."""
-    await db.execute(SQL["refresh_statistics"])

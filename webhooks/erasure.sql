@@ -107,7 +107,3 @@ update page_view set signals = '{}', answer = null, earlier = null where message
 -- Deletes the records of one-time texts to an address, which hold the address.
 delete from sent_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
-
--- name: refresh_statistics
--- Refreshes the planner's statistics, which keep samples of column values that the application can read.
-select forget_statistics();

@@ -32,6 +32,8 @@ UNDATED: Final = (
 )
 """Sources whose items can be sent again at any time with the same proof of origin."""
 KNOWN_FOR: Final = timedelta(days=400)
+"""Time for which a digest of a deleted item is kept, so that the item is known if it is sent again: longer than a year,
+as ballots come back each year."""
 
 
 async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, page: int = PAGE_SIZE) -> int:

@@ -17,6 +17,7 @@ from core.runtime import Runtime
 SQL: Final = load_queries(__file__)
 
 LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for changes, for all waiting clients together."""
 MAX_WAITING: Final = 500
 """Clients that may wait in one process at once."""
 
@@ -83,7 +84,7 @@ class LongPoll:
     async def _ends(self, ballots: list[int]) -> dict[int, int]:
         async with self.runtime.pool.acquire() as db:
             await feed.number_claims(db)
-            return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["last_changes"], ballots)}
+            return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["find_last_changes"], ballots)}
 
 
 def _tell(waiter: asyncio.Future[None]) -> None:

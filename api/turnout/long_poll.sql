@@ -1,4 +1,4 @@
--- name: last_changes
+-- name: find_last_changes
 -- The last position of each ballot's feed: one index entry for each.
 select b.ballot_id, last.seq
 from unnest($1::bigint[]) as b (ballot_id)

@@ -11,6 +11,7 @@ from ballots import feed
 from core.http.web import problem
 
 MAX_FEED_POSITION: Final = 2**63 - 1
+"""Highest number of a change: the largest `bigint` of PostgreSQL."""
 FeedPosition = Annotated[int, Field(ge=0, le=MAX_FEED_POSITION)]
 Q = TypeVar("Q", bound=BaseModel)
 

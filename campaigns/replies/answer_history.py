@@ -103,7 +103,10 @@ def _sentence(row: asyncpg.Record) -> str:
             return _beside_answers(row, source)
         case "retraction":
             taken_back = _with_comment(label, row)
-            return f"{_history_line(row)} no longer counted as: {taken_back} (taken back from {_sourced(source)})."
+            again = f" What counts now: {row['counted_label']}." if row["counted_label"] else ""
+            return (
+                f"{_history_line(row)} no longer counted as: {taken_back} (taken back from {_sourced(source)}).{again}"
+            )
         case kind:
             what = "All messages" if note == "all" else f"All {note} messages"
             where = {"person": "by text and email", "sms": "by text"}.get(row["channel"], f"by {row['channel']}")
@@ -118,7 +121,8 @@ def _with_comment(label: str, row: asyncpg.Record) -> str:
 def _beside_answers(row: asyncpg.Record, source: str) -> str:
     about = f"the {row['subject_kind']} {row['subject_name']}"
     if row["kind"] == "date_change":
-        return f"Their date in {about} is {row['label']} now: what they answered about another one does not count."
+        former = ": what they answered about another one does not count" if row["has_former_answer"] else ""
+        return f"Their date in {about} is {row['label']} now{former}."
     if row["kind"] == "comment_retracted":
         return f"They took back what they had added about {about}."
     comment = f": “{row['text']}”" if row["text"] else " something"

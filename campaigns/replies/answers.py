@@ -1,21 +1,10 @@
-"""Processing of replies by text or mail: its subject records an answer, or it is an opt-out; each reply has a row.
+"""Replies by text or mail: the subject of the message a reply answers records its answer, or it opts its author out.
 
-The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice. What a
-reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
+Each reply has a row. The subject decides what is recorded: a claim about a ballot, a response to a question, nothing
+about a notice. What a reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
 
 Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
 the person, the opt-out and the reply are committed together or not at all.
-
-How sure an answer is:
-
-| confidence | how the answer came |
-| --- | --- |
-| 0.95 | a button on the member's page, pressed once by what looks like a person |
-| 0.95 | the digit that a text offered |
-| 0.90 | a reply that a member of staff read |
-| 0.85 | a reply in words that a rule read |
-| 0.80 | a button, after a second question |
-| 0.50 | a button, after a second question, pressed very fast or by a client that calls itself a machine |
 """
 
 from __future__ import annotations
@@ -35,11 +24,13 @@ from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import as_unclear
+from campaigns.replies.confidence import READ_BY_STAFF
+from campaigns.replies.earlier_words import joined, take_earlier_words
 from campaigns.replies.open_asks import MessageChoice, OpenAsk, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
 from campaigns.replies.replies import NewReply, StoredReply, add_reply
-from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
+from campaigns.replies.reply_decision import answer_of_reply, classification_about, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
@@ -51,8 +42,6 @@ from core.errors import Conflict
 from people.search import find_holders
 
 SQL: Final = load_queries(__file__)
-
-READ_BY_STAFF: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +136,16 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     read = await _read(db, inbound, choice)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
-    reply = _ReadReply(inbound, choice.message, choice.candidates, read, *await _sender_of(db, inbound, choice.message))
+    reply = _ReadReply(inbound, choice.message, choice.candidates, read, *await _author_of(db, inbound, choice.message))
     await _apply(db, reply)
     if read.reading == TAKE_BACK and not await _take_back(db, reply):
         reply = replace(reply, read=without_take_back(read))
     decision = decide_reply(reply.read, reply.subject, reply.author_doubt, inbound.channel, inbound.received_at)
-    answer_id = await _record(db, reply, decision.meaning)
+    answer_id, earlier = await _record(db, reply, decision.meaning)
     why, asked_until = await _why_open(db, reply, decision.why_open)
-    return AnswerResult(reply.read.reading, answer_id, await _store(db, reply, answer_id, why, asked_until), why)
+    return AnswerResult(
+        reply.read.reading, answer_id, await _store(db, reply, answer_id, why, asked_until, earlier), why
+    )
 
 
 async def _apply(db: Connection, reply: _ReadReply) -> None:
@@ -177,16 +168,16 @@ async def _take_back(db: Connection, reply: _ReadReply) -> bool:
     return await take_back_by_reply(db, reply.message, reply.inbound.channel, reply.inbound.received_at)
 
 
-async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> int | None:
-    """Record the answer of a reply; return its id, None if it is no answer."""
+async def _record(db: Connection, reply: _ReadReply, meaning: str | None) -> tuple[int | None, str]:
+    """Record the answer of a reply; return its id, None if it is no answer, and the words of theirs from before."""
     inbound, message, subject = reply.inbound, reply.message, reply.subject
     if meaning is None or message is None or subject is None or reply.person_id is None:
-        return None
-    answer = Answer(
-        reply.person_id, meaning, inbound.channel, "member", confidence_of(reply.read), message.message_id,
-        inbound.received_at, message.campaign_id, reply.read.comment,
-    )  # fmt: skip
-    return await subject.record(db, answer)
+        return None, ""
+    answer = answer_of_reply(
+        reply.read, meaning, message, person_id=reply.person_id, channel=inbound.channel, at=inbound.received_at
+    )
+    earlier = await take_earlier_words(db, message, reply.person_id)
+    return await subject.record(db, replace(answer, comment=joined(earlier, answer.comment))), earlier
 
 
 async def _why_open(db: Connection, reply: _ReadReply, decided: str | None) -> tuple[str | None, datetime | None]:
@@ -201,7 +192,12 @@ async def _why_open(db: Connection, reply: _ReadReply, decided: str | None) -> t
 
 
 async def _store(
-    db: Connection, reply: _ReadReply, answer_id: int | None, why: str | None, asked_until: datetime | None
+    db: Connection,
+    reply: _ReadReply,
+    answer_id: int | None,
+    why: str | None,
+    asked_until: datetime | None,
+    earlier: str,
 ) -> int:
     """Store a reply as it was read; return its id."""
     inbound, subject = reply.inbound, reply.subject
@@ -210,6 +206,7 @@ async def _store(
         person_id=reply.person_id, message_id=reply.message.message_id if reply.message else None, text=inbound.text,
         read=reply.read, subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
         received_at=inbound.received_at, asked_until=asked_until,
+        note=f"Before, they wrote: “{earlier}”" if earlier else None,
     )  # fmt: skip
     return await add_reply(db, new)
 
@@ -301,7 +298,7 @@ async def _read_about(
     return read
 
 
-async def _sender_of(
+async def _author_of(
     db: Connection, inbound: Inbound, message: AnsweredMessage | None
 ) -> tuple[int | None, str | None]:
     """Return the author, and the reason why they are not certain enough for a claim; None if they are."""

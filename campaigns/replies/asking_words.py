@@ -1,6 +1,6 @@
-"""Words in which Muster asks by itself: how to answer, and its earlier texts, made anew.
+"""How Muster asks for an answer, and its earlier texts rendered again, so that their words are recognised in replies.
 
-These are made anew to recognise them where a reply or a reaction repeats them: what is left are the member's own words.
+What is left of a reply or a reaction that repeats them are the member's own words.
 """
 
 from __future__ import annotations

@@ -3,12 +3,14 @@
 Mostly one message waits: the latest. If a question and another subject wait for one phone, the text decides, by the
 first of these rules that fits:
 
-1. The latest message is transactional: the text answers that, and nothing else is open any more.
-2. The text can be an answer to one message only: by the letter behind its digit ("1 B"), or by words that are an answer
+1. The latest message is transactional: the text answers that, and of the rest only what it names by its letter ("1B").
+2. The text takes an answer back ("undo"): it is about the only message that is answered, or the one that it names by
+   its letter ("undo B"). Where several are answered, its person is asked back.
+3. The text can be an answer to one message only: by the letter behind its digit ("1 B"), or by words that are an answer
    to no other ("voted").
-3. The text can answer several, but all except one are answered already: it answers that one.
-4. The text can answer several unanswered ones: its person is asked back. 5. All that it can answer are answered
-already: it changes the answer to the latest of them.
+4. The text can answer several, but all except one are answered already: it answers that one.
+5. The text can answer several unanswered ones: its person is asked back.
+6. All that it can answer are answered already: it changes the answer to the latest of them.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.replies.classification import Classification
+from campaigns.replies.classification.answer_corrections import TAKE_BACK, corrected
+from campaigns.replies.classification.named_answers import letter_taken_back
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
@@ -94,15 +98,18 @@ async def choose_message(
         senders: our numbers that it was sent to.
         at: when it came.
     """
-    if latest is not None and latest.transactional:
-        return MessageChoice(latest)
     asks = await open_asks(db, address, senders, at)
     known = {} if latest is None or read is None else {latest.message_id: read}
-    fits = [
-        ask
-        for ask in asks
-        if (known.get(ask.message.message_id) or classify_text(text, ask.message)).answer in ask.subject.meanings
-    ]
+    reads = [(ask, known.get(ask.message.message_id) or classify_text(text, ask.message)) for ask in asks]
+    takes_back = [ask for ask, as_read in reads if as_read.reading == TAKE_BACK]
+    fits = [ask for ask, as_read in reads if as_read.answer in ask.subject.meanings]
+    if latest is not None and latest.transactional:
+        letter = letter_taken_back(text)
+        named = [ask for ask in takes_back if letter and ask.subject.letter == letter]
+        named += [ask for ask in fits if ask.subject.is_named(corrected(text) or text)]
+        return MessageChoice(named[0].message, other=True) if len(named) == 1 else MessageChoice(latest)
+    if takes_back:
+        return _choose_answer(takes_back, latest, letter_taken_back(text))
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
         return MessageChoice(unanswered[0].message, tuple(unanswered))
@@ -111,3 +118,20 @@ async def choose_message(
     if chosen is None:
         return MessageChoice(latest)
     return MessageChoice(chosen.message, other=latest is None or chosen.message.message_id != latest.message_id)
+
+
+def _choose_answer(asks: Sequence[OpenAsk], latest: AnsweredMessage | None, letter: str) -> MessageChoice:
+    """Choose the message whose answer a text takes back.
+
+    Args:
+        asks: the questions open to its phone.
+        latest: the latest message sent to the phone.
+        letter: the letter of the question that it names; "" for none.
+    """
+    answered = [ask for ask in asks if ask.answered]
+    chosen = [ask for ask in asks if letter and ask.subject.letter == letter] or answered
+    if not chosen:
+        return MessageChoice(latest)
+    if len(chosen) > 1 or (letter and chosen[0].subject.letter != letter):
+        return MessageChoice(chosen[0].message, tuple(chosen), other=True)
+    return MessageChoice(chosen[0].message, other=latest is None or chosen[0].message.message_id != latest.message_id)

@@ -25,7 +25,7 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "opt_out": "Opted out by email, and said more",
         "help": "Asks for help",
         "shared_address": "Shared address: who is it?",
-        "unknown_sender": "Unknown sender",
+        "unknown_sender": "Unknown number or mailbox",
         "staff_reply_failed": "A staff reply did not arrive",
         "no_message": "Answers nothing we sent",
         "early": "Came before it opened",

@@ -12,6 +12,8 @@ from campaigns.replies.answered_messages import find_campaign_message
 from campaigns.replies.answers import AnswerResult
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL, read_words
+from campaigns.replies.confidence import PRESSED_ONCE
+from campaigns.replies.earlier_words import take_earlier_words
 from campaigns.replies.open_reasons import COMMENT, reason_for
 from campaigns.replies.opt_outs import opt_out
 from campaigns.replies.replies import NewReply, add_reply
@@ -23,9 +25,6 @@ from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
 
-PRESSED_CONFIDENCE: Final = 0.95
-PRESSED_TWICE: Final = 0.8
-PRESSED_IN_HASTE: Final = 0.5
 BUTTON_VERSION: Final = "1"
 """Version of the rules that is stored with a button: no rules read it, because the page says what it means."""
 
@@ -42,7 +41,7 @@ async def answer_link(
         db: in the caller's transaction.
         message_id: the message of the link.
         press: the button; one of the subject's `presses`, `call_me` or `stop`.
-        confidence: see the table in `answers`.
+        confidence: see `confidence`.
         inbound_id: the row of the press in the inbound log.
         at: the time.
 
@@ -57,9 +56,11 @@ async def answer_link(
         return AnswerResult(reading)
     answer_id = None
     if reading in subject.meanings:
+        earlier = await take_earlier_words(db, message, message.person_id)
         answer = Answer(
-            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id
-        )
+            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id,
+            earlier,
+        )  # fmt: skip
         answer_id = await subject.record(db, answer)
     why = reason_for(reading, subject)
     if why is None:
@@ -95,7 +96,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     comment = await without_links(db, without_controls(words).strip(), now=at)
     if (same := await db.fetchrow(SQL["find_same_comment"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
-    answer = Answer(person_id, "", "link", "member", PRESSED_CONFIDENCE, message_id, at, message.campaign_id, comment)
+    answer = Answer(person_id, "", "link", "member", PRESSED_ONCE, message_id, at, message.campaign_id, comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":

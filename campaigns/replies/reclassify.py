@@ -23,13 +23,12 @@ from campaigns.replies.reading_effect import apply_to_messages
 from campaigns.replies.replies import StoredReply
 from campaigns.replies.reply_decision import (
     ReplyDecision,
+    answer_of_reply,
     classification_about,
-    confidence_of,
     decide_reply,
     without_take_back,
 )
 from campaigns.replies.text_classification import classify_text
-from campaigns.subjects.answer import Answer
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
@@ -44,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reclassified:
+class ReclassifiedReply:
     """Reply that was reclassified by newer rules.
 
     Attributes:
@@ -102,7 +101,7 @@ class _StaleReply:
 
 async def reclassify(
     db: Connection, *, actor: Actor, at: datetime, dry_run: bool = False
-) -> tuple[int, list[Reclassified]]:
+) -> tuple[int, list[ReclassifiedReply]]:
     """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
     Args:
@@ -115,7 +114,7 @@ async def reclassify(
         How many were read again, and those whose reading changed.
     """
     version = load_rules().version
-    after, looked, otherwise = 0, 0, list[Reclassified]()
+    after, looked, otherwise = 0, 0, list[ReclassifiedReply]()
     while rows := await db.fetch(SQL["list_stale"], version, after, PAGE_SIZE):
         after = rows[-1]["reply_id"]
         for row in rows:
@@ -132,7 +131,7 @@ async def reclassify(
 
 async def _reclassify(
     db: Connection, reply_id: int, version: str, actor: Actor, at: datetime, *, dry_run: bool
-) -> Reclassified | None:
+) -> ReclassifiedReply | None:
     """Reclassify one reply; None if staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
         row = await db.fetchrow(SQL["lock_stale"], reply_id, version)
@@ -148,21 +147,20 @@ async def _reclassify(
             return await _correct(db, stale, read, decision, actor, at)
         if not dry_run:
             await db.execute(SQL["store_version"], reply_id, read.rule, version)
-        return Reclassified(reply_id, reply.text, reply.reading, read.reading, read.rule, changed=changed)
+        return ReclassifiedReply(reply_id, reply.text, reply.reading, read.reading, read.rule, changed=changed)
 
 
 async def _correct(
     db: Connection, stale: _StaleReply, read: Classification, decision: ReplyDecision, actor: Actor, at: datetime
-) -> Reclassified:
+) -> ReclassifiedReply:
     reply, message = stale.reply, stale.message
     subject = asked_about(message)
     await retract_answer(db, reply, actor=actor)
     answer_id = None
     if subject is not None and message is not None and decision.meaning is not None and reply.person_id is not None:
-        answer = Answer(
-            reply.person_id, decision.meaning, stale.channel, "member", confidence_of(read), message.message_id,
-            reply.received_at, message.campaign_id, read.comment,
-        )  # fmt: skip
+        answer = answer_of_reply(
+            read, decision.meaning, message, person_id=reply.person_id, channel=stale.channel, at=reply.received_at
+        )
         answer_id = await subject.record(db, answer)
     # an unproven email changes nothing by itself; a proven email is about the address we wrote to
     proven = stale.channel != "email" or reply.message_id is not None
@@ -178,7 +176,7 @@ async def _correct(
     )  # fmt: skip
     detail = {"from": reply.reading, "to": read.reading, "rule": read.rule, "version": read.version}
     await record(db, actor, AuditAction.REPLY_RECLASSIFIED, reply.label, detail, at=at)
-    return Reclassified(
+    return ReclassifiedReply(
         reply.reply_id, reply.text, reply.reading, read.reading, read.rule, changed=True, answer_id=answer_id,
         why_open=why,
     )  # fmt: skip

@@ -6,7 +6,7 @@
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part', 'which_message', 'take_back')
+  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part', 'which_message', 'which_answer', 'take_back')
   and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
 order by reply_id
 limit $3;

@@ -42,6 +42,7 @@ class NewReply:
         received_at: when it came; aware.
         asked_until: until when its author, who was asked back, may answer before staff look at it; `received_at` for no
             time at all. None if nobody was asked back.
+        note: what staff should know beside its text; None for nothing.
     """
 
     inbound_id: int
@@ -57,6 +58,7 @@ class NewReply:
     why_open: str | None
     received_at: datetime
     asked_until: datetime | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,6 @@ async def add_reply(db: Connection, new: NewReply) -> int:
     reply_id: int = await db.fetchval(
         SQL["add_reply"], new.inbound_id, new.channel, new.address, new.sender, new.person_id, new.message_id, new.text,
         new.read.reading, new.read.rule, new.read.version, new.subject_kind if new.answer_id is not None else None,
-        new.answer_id, new.why_open, new.received_at, new.asked_until,
+        new.answer_id, new.why_open, new.received_at, new.asked_until, new.note,
     )  # fmt: skip
     return reply_id

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.classification import GENERAL, Classification, restrict
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
+from campaigns.replies.confidence import confidence_of
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import about_nothing
+from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.answering import Answering
-
-BY_DIGIT: Final = 0.95
-READ_BY_RULE: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def classification_about(
 
 def without_take_back(read: Classification) -> Classification:
     """Return the classification of a reply whose author has no answer to take back."""
-    return Classification("unclear", "none", read.version) if read.reading == TAKE_BACK else read
+    return Classification("unclear", TAKE_BACK, read.version) if read.reading == TAKE_BACK else read
 
 
 def decide_reply(
@@ -78,6 +77,26 @@ def decide_reply(
     return ReplyDecision(meaning, why_open(read, subject, author_doubt, channel))
 
 
-def confidence_of(read: Classification) -> float:
-    """Return how sure an answer is that a rule read in a reply; see the table in `answers`."""
-    return BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
+def answer_of_reply(
+    read: Classification,
+    meaning: str,
+    message: AnsweredMessage,
+    *,
+    person_id: int,
+    channel: AnswerChannel,
+    at: datetime,
+) -> Answer:
+    """Return the answer that was read in a reply, to be recorded by the subject of the message that it answers.
+
+    Args:
+        read: its classification.
+        meaning: what it answers, as `decide_reply` decided.
+        message: the message that it answers.
+        person_id: its author.
+        channel: the reply's.
+        at: when it came; aware.
+    """
+    return Answer(
+        person_id, meaning, channel, "member", confidence_of(read), message.message_id, at, message.campaign_id,
+        read.comment,
+    )  # fmt: skip

@@ -53,6 +53,7 @@ class ShownReply:
         holder_names: their names, in the same order; "" for somebody without a name.
         note: a remark for staff, such as that attachments were not kept.
         answer: the label of its author's answer to a question; None for none.
+        present_answer: where it has an answer, the label of what its author has answered now; None for nothing.
     """
 
     reply_id: int
@@ -74,6 +75,14 @@ class ShownReply:
     holder_names: tuple[str, ...] = ()
     note: str | None = None
     answer: str | None = None
+    present_answer: str | None = None
+
+    @property
+    def answer_since(self) -> str:
+        """Return its answer, and what has become of it: "Poor", "Poor, changed to Good since"; "" for no answer."""
+        if self.answer is None or self.answer == self.present_answer:
+            return self.answer or ""
+        return f"{self.answer}, {f'changed to {self.present_answer}' if self.present_answer else 'not counted'} since"
 
     @property
     def about(self) -> str:

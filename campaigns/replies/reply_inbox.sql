@@ -11,13 +11,13 @@ select count(*) from reply where state = 'asked';
 
 -- name: follow_up_asked
 -- Closes replies whose authors have written again, or answered otherwise, since they were asked back; opens for staff
--- the replies whose authors have not answered in time.
+-- the replies whose authors have not answered in time. Who was asked which answer they take back has answered before.
 with judged as (
   select
     r.reply_id, r.asked_until,
     exists (
       select from reply later where later.channel = r.channel and later.address = r.address and later.reply_id > r.reply_id
-    ) or exists (
+    ) or r.rule <> 'which_answer' and exists (
       select from subject_status s
       where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = r.person_id
     ) as answered

@@ -17,6 +17,7 @@ from campaigns.replies.replies import StoredReply, lock_reply, mark_closed
 from core.access import Actor
 from core.addresses import normalise_email
 from core.audit import AuditAction, record
+from core.control_characters import is_blank
 from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, InputError
 from core.settings import Settings
@@ -99,7 +100,7 @@ async def send_staff_reply(
         InputError: there is nothing to say, or more than a text can hold.
         Conflict: messages to them are stopped, or nobody knows where to send it.
     """
-    if not text.strip():
+    if is_blank(text):
         raise InputError("The answer is empty.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
     reply = await lock_reply(db, reply_id)
     answered = await _answered_by(db, reply)

@@ -46,11 +46,18 @@ class RetractableAnswer:
         answer_id: its id.
         at: when it was given; aware.
         comment_ids: the comments left beside it since, oldest first; they are taken back with it.
+        repeated_ids: the same answer given right before it; nobody who takes it back means that this one counts again.
     """
 
     answer_id: int
     at: datetime
     comment_ids: tuple[int, ...] = ()
+    repeated_ids: tuple[int, ...] = ()
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        """Return the ids of everything that is taken back with it, and its own, oldest first."""
+        return tuple(sorted((*self.repeated_ids, self.answer_id, *self.comment_ids)))
 
 
 class NamedAnswer(Protocol):
@@ -76,8 +83,8 @@ class AnswerTable:
     Attributes:
         answers: the label of each answer.
         everybody: how many people gave each.
-        shares: the same in whole per cent, `41%`; "" while nobody has answered.
-        units: the same for each unit that has any, by its path; "" for people without a unit.
+        shares: how many of all people gave each, in whole per cent, `41%`; "" while nobody has answered.
+        units: how many gave each answer in each unit that has any, by its path; "" for people without a unit.
     """
 
     answers: tuple[str, ...]
@@ -92,7 +99,7 @@ class SubjectStatus:
 
     Attributes:
         figures: what `muster campaign status --json` says beside the steps.
-        sentence: the same in words; "" if there is nothing to say.
+        sentence: the figures in words; "" if there is nothing to say.
         answers: the answers by unit; None if they are not shown beside the campaign.
     """
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, RetractableAnswer
 from campaigns.subjects.facts import SubjectFacts
+from core.answer_phase import AnswerPhase, phase_of
 from core.db import Connection
 
 NotCounted = Literal["early", "late"]
 """Reason why an answer does not count: it came before the subject opened, or after it closed."""
+_NOT_COUNTED: Final[Mapping[AnswerPhase, NotCounted | None]] = MappingProxyType(
+    {"before": "early", "open": None, "closed": "late"}
+)
 
 
 class Answering(SubjectFacts):
@@ -53,6 +57,10 @@ class Answering(SubjectFacts):
         """
         return None
 
+    def is_named(self, text: str) -> bool:
+        """Tell whether a reply names it by its letter behind the digit, as "1B" does."""
+        return False
+
     @property
     def digits(self) -> Mapping[str, str]:
         """Return the digits that it gives to its answers, each with the answer; none unless it `reads_answers`."""
@@ -76,11 +84,13 @@ class Answering(SubjectFacts):
         """Return why staff have to act on an answer; None if nobody has to."""
         return meaning if meaning in self.needs_staff else None
 
+    def phase(self, at: datetime) -> AnswerPhase:
+        """Tell whether it is still to open, open, or closed at a moment."""
+        return phase_of(self.opens_at, self.closes_at, at)
+
     def why_not_counted(self, at: datetime) -> NotCounted | None:
         """Return why an answer given at a moment does not count; None if it does."""
-        if self.opens_at is not None and at < self.opens_at:
-            return "early"
-        return "late" if self.closes_at is not None and at >= self.closes_at else None
+        return _NOT_COUNTED[self.phase(at)]
 
     def answers_until(self, state: str, now: datetime) -> datetime | None:
         """Return until when answers count after the campaign has finished; None if none count."""

@@ -16,8 +16,7 @@ from ballots.ballots import ballot_names, create_ballot, enrol, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, find_claim_by_link, record_claim, retract_claim
 from ballots.counts import finish_contacted
 from ballots.past_dates import Dates, constants_at, past_dates
-from ballots.phase import VotePhase
-from ballots.score import score
+from ballots.score import find_score
 from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
@@ -37,7 +36,6 @@ from messaging.content.templates import Template
 _SOURCES: Final[Mapping[AnswerChannel, ClaimSource]] = MappingProxyType(
     {"link": ClaimSource.LINK, "sms": ClaimSource.SMS_REPLY, "email": ClaimSource.EMAIL_REPLY}
 )
-_PHASES: Final[Mapping[str | None, VotePhase]] = MappingProxyType({None: "open", "early": "before", "late": "closed"})
 _OF_A_VOTE: Final = re.compile(
     r"\b(?:ballot|vot(?:e|es|ed|ing)|referendum|\w*pleidlais|\w*pleidleisi\w*)\b", re.IGNORECASE
 )
@@ -211,12 +209,12 @@ class BallotSubject(Subject):
 
     def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return the question, or what the member has answered."""
-        return ballot_page.question(reader, self._phase(now), can_post=_ahead(self.last_posting_at, now), note=note)
+        return ballot_page.question(reader, self.phase(now), can_post=_ahead(self.last_posting_at, now), note=note)
 
     def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after an answer."""
         return ballot_page.answered(
-            reader, self._phase(now), press,
+            reader, self.phase(now), press,
             can_post=_ahead(self.last_posting_at, now), can_replace=_ahead(self.replacement_by, now),
         )  # fmt: skip
 
@@ -231,16 +229,13 @@ class BallotSubject(Subject):
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:  # noqa: ARG002
         """Return its turnout, as far as it is known."""
-        turnout = await score(db, self.subject_id, now)
+        turnout = await find_score(db, self.subject_id, now)
         return SubjectStatus(
             {"turnout": turnout},
             f"{turnout.confirmed:,} of {turnout.electorate:,} {verb(turnout.confirmed, 'says', 'say')} they have voted;"
             f" the estimate is {turnout.estimate:,}"
             f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed.",
         )
-
-    def _phase(self, now: datetime) -> VotePhase:
-        return _PHASES[self.why_not_counted(now)]
 
     def _date(self, name: str) -> datetime | None:
         at: str | None = self.details[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ballots.phase import VotePhase
 from campaigns.subjects.page import (
     OTHERS,
     AnswerButton,
@@ -17,6 +16,7 @@ from campaigns.subjects.page import (
     resume_button,
     stopped_note,
 )
+from core.answer_phase import AnswerPhase
 
 ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
 """Answers while it is open; the first is shown as the main one."""
@@ -29,7 +29,7 @@ _NOTES: Final = {
 }
 
 
-def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str | None = None) -> MemberPage:
+def question(reader: PageReader, phase: AnswerPhase, *, can_post: bool, note: str | None = None) -> MemberPage:
     """Return the page a link opens, also after an answer.
 
     Args:
@@ -58,7 +58,7 @@ def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str 
     )
 
 
-def answered(reader: PageReader, phase: VotePhase, press: str, *, can_post: bool, can_replace: bool) -> MemberPage:
+def answered(reader: PageReader, phase: AnswerPhase, press: str, *, can_post: bool, can_replace: bool) -> MemberPage:
     """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change.
 
     Args:

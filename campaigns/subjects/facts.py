@@ -57,7 +57,7 @@ class SubjectFacts(ABC):
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
-        return "" if at is None else day_and_time(at, self.time_zone, language)
+        return day_and_time(at, self.time_zone, language)
 
     @property
     def label(self) -> str:

@@ -24,7 +24,7 @@ from core.spec_file import SpecTable
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
-from services.questions.answer_reading import ReadAnswer, read_answer
+from services.questions.answer_reading import ReadAnswer, find_choice, read_answer
 from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
@@ -197,6 +197,11 @@ class QuestionSubject(Subject):
         question = self.question
         return read_answer(text, question.options, menu, question.letter)
 
+    def is_named(self, text: str) -> bool:
+        """Tell whether a reply names it by its letter behind the digit, as "1B" does."""
+        choice = find_choice(text)
+        return choice is not None and bool(choice.letter) and choice.letter == self.letter
+
     @property
     def digits(self) -> Mapping[str, str]:
         """Return the digits of its answers, and the answer of each."""
@@ -234,7 +239,9 @@ class QuestionSubject(Subject):
     async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:  # noqa: ARG002
         """Return a person's present answer, however it was given, with the comments left beside it since."""
         present = await present_answer(db, self.subject_id, person_id)
-        return None if present is None else RetractableAnswer(present.response_id, present.at, present.comment_ids)
+        if present is None:
+            return None
+        return RetractableAnswer(present.response_id, present.at, present.comment_ids, present.repeated_ids)
 
     @classmethod
     def history_line(cls, name: str) -> str:
@@ -248,6 +255,11 @@ class QuestionSubject(Subject):
     def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after an answer, a comment or a request."""
         return question_page.answered(reader, self.question, now, press)
+
+    @property
+    def own_languages(self) -> frozenset[str]:
+        """Return the languages in which it has its title, what it asks, and its answers."""
+        return frozenset(self.question.words)
 
     def title_in(self, language: str) -> str:
         """Return its title in a language, or in English."""

@@ -26,6 +26,11 @@ class Showing(SubjectFacts):
     further_requests: ClassVar[Sequence[str]] = ("stop",)
     """Further requests that its page offers."""
 
+    @property
+    def own_languages(self) -> frozenset[str]:
+        """Return the languages of its own words, where people read more of them than its title; none otherwise."""
+        return frozenset()
+
     def title_in(self, language: str) -> str:
         """Return its title in a language, or in English."""
         return self.title

@@ -19,7 +19,7 @@ POSTGRES_AWAY: Final = (
 """Errors by which asyncpg says so. A wrong argument is an `InterfaceError` as well, but also a `ValueError`."""
 
 AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
-"""The same for code that asks nothing but the database: our own timeout on it is an `OSError`."""
+"""Errors by which code that asks nothing but the database knows that it is away; our own timeout is an `OSError`."""
 
 UNABLE: Final = (
     OSError,
@@ -27,10 +27,10 @@ UNABLE: Final = (
     asyncpg.InsufficientResourcesError,  # too many connections, a full disk
     asyncpg.TransactionRollbackError,  # it lost against another transaction, and may win the next time
 )
-"""The same with errors that may pass, for callers whose client is asked to try again later."""
+"""Errors of a database that is away, or that may pass, for callers whose client is asked to try again later."""
 
 TEMPORARY: Final = (Unavailable, *UNABLE)
-"""The same for code that tries again by itself."""
+"""Errors that may pass, for code that tries again by itself."""
 
 
 def is_away(error: BaseException) -> bool:

@@ -215,9 +215,8 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
         if not await holder.fetchval(_LOCK if wait else _TRY_LOCK, what):
             yield None
             return
-        await holder.execute(
-            "select 1"
-        )  # closes the query before it, which would keep its snapshot as long as the lock
+        # closes the query before it, which would keep its snapshot as long as the lock
+        await holder.execute("select 1")
         async with _closed_in_order(await connect(url)) as connection:
             holder.add_termination_listener(lambda _: connection.terminate())
             yield connection

@@ -13,6 +13,7 @@ from typing import Final
 from core.files.tables import FaultyCell, RawRow
 
 MAX_TIMES: Final = 3
+"""Times that a text may have been encoded once too often."""
 _MAX_SHOWN_WORDS: Final = 3
 
 _OLDER: Final = (

@@ -15,6 +15,7 @@ Judge = Callable[[Sequence[str]], tuple[int, bool]]
 them."""
 
 MAX_COLUMNS: Final = 1_000
+"""Columns of a file; a file with more is no list of people."""
 _HEADING_SEARCH_ROWS: Final = 50
 """Rows from the top among which the headings are looked for."""
 _MAX_HEADING_ROW: Final = 1_000

@@ -36,7 +36,7 @@ class Problem:
     member_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the problem as plain values."""
         return {
             "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
             "value": self.value or None, "member_id": self.member_id or None,

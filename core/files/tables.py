@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from core.control_characters import HIDDEN
 from core.files.guarded_csv import unguard
 from core.files.workbooks.cells import NO_RESULT
 
@@ -15,11 +16,8 @@ RawRow = tuple[int, list[str] | None]
 """The line a row begins on, and its cells; None if the row cannot be taken apart (a quote out of place)."""
 
 
-_INVISIBLE: Final = dict.fromkeys(
-    [*range(0x20), *range(0x7F, 0xA0), 0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060,
-     *range(0x2066, 0x206A), 0xFEFF]
-)  # fmt: skip
-_INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
+_INVISIBLE: Final[dict[int, str | None]] = dict.fromkeys([*HIDDEN, 0xAD, 0x200E, 0x200F])
+_INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85\u2028\u2029"})
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
 """Cell that keeps the zeros before a number in Excel; `as_text` writes one."""
 _ERROR: Final = re.compile(

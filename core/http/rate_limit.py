@@ -22,13 +22,16 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 WINDOW_SECONDS: Final = 60
+"""Seconds over which misses are counted."""
 MAX_MISSES_PER_NETWORK: Final = 60
 """Misses in a minute that one network may have. An office whose gateway cuts links off, and where many people open the
 mail, stays below."""
 MAX_MISSES_IN_ALL: Final = 3000
+"""Misses in a minute of all networks together."""
 FLOOD_MISSES: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""
 REDIS_TIMEOUT: Final = 0.25
+"""Seconds Redis has to answer."""
 REDIS_PAUSE: Final = 5.0
 """Seconds without trying Redis after it did not answer; meanwhile this process counts for itself."""
 MAX_REMEMBERED_NETWORKS: Final = 10_000

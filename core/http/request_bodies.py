@@ -19,6 +19,7 @@ MAX_BODY_SIZE: Final = 64 * 1024
 BODY_TIMEOUT: Final = 10.0
 """Seconds a client has to send its body."""
 MAX_FIELDS: Final = 200
+"""Fields of a form."""
 MAX_HEADER_LENGTH: Final = 4096
 """Bytes of a header of a field: names of files are in them, and file systems allow 255."""
 

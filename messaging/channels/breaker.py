@@ -18,6 +18,7 @@ MAX_FAILURES: Final = 5
 FIRST_PAUSE: Final = 15.0
 """Seconds before the first probe."""
 MAX_PAUSE: Final = 300.0
+"""Most seconds between two probes."""
 PROBE_LASTS: Final = 150.0
 """Seconds a probe may take; after that the next message is the probe."""
 

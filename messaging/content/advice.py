@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from ast import literal_eval
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +32,14 @@ _INVITED: Final = re.compile(
 """Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in upper or lower case, because phones may change it."""
 _SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(NETWORK_WORDS).upper()})(?![\w'\u2019-])")
 """Matches `YES if you have voted`: a word in capitals is meant to be sent."""
+_GIVEN_FOR: Final = re.compile(
+    rf"(?<![\w'\u2019-])(?P<word>{'|'.join(NETWORK_WORDS)})\W?\s*(?:for|means|=|is)\s*\d\b"
+    r"(?!\s+(?!(?:or|and|stop|reply|text)\b)\w)",
+    re.IGNORECASE,
+)
+"""Matches `quit for 2`, and not `end for 2 days`: a word that stands for a digit's answer is no way out."""
+_TEXT_IN_EXPRESSION: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_SET: Final = re.compile(r"\{%[-+]?\s*set\s+(\w+)\s*=(.*)\Z", re.DOTALL)
 _A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
 _TO_BE_SAID: Final = re.compile(r"\b(?:vote|votes|voted|voting|say|said|saying)\W+\Z", re.IGNORECASE)
 _OPTS_OUT: Final = re.compile(
@@ -108,7 +118,7 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
     if subject and "confirm_link" not in sms and not template.menu:
         lacking = "has neither {{ confirm_link }} nor a menu"
         yield f"The text speaks of {subject.noun} but {lacking}: nobody can answer it."
-    if words := network_words(plain):
+    if words := offered_network_words(template):
         yield (
             f"The SMS provider itself acts on the reply {' or '.join(f'“{word}”' for word in words)}; "
             "offer digits instead."
@@ -143,7 +153,34 @@ def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[s
 
 def offered_network_words(template: Template) -> list[str]:
     """Find words that a template's text, in its own language, offers as answers although networks act on them."""
-    return network_words(_plain(template.sms_source())) if template.sms is not None else []
+    if template.sms is None:
+        return []
+    return list(dict.fromkeys(word for text in _as_sent(template.sms_source()) for word in network_words(text)))
+
+
+def _as_sent(source: TemplateSource) -> Iterator[str]:
+    """Yield a text's words as they may be sent: with the texts of its expressions, which `{% set %}` may name.
+
+    Each of several texts that may stand in one place is in one of the results.
+    """
+    named, places = dict[str, list[str]](), list[list[str]]()
+    for piece in expressions.pieces(source):
+        if piece.kind == "text":
+            places.append([piece.text])
+        elif piece.kind == "value":
+            places.append(_texts_of(piece.text, named) or [""])
+        elif assigned := _SET.match(piece.text):
+            named.setdefault(assigned[1], []).extend(_texts_of(assigned[2], named))
+    for turn in range(max(map(len, places), default=0)):
+        yield "".join(texts[turn % len(texts)] for texts in places)
+
+
+def _texts_of(expression: str, named: dict[str, list[str]]) -> list[str]:
+    """Return the texts that an expression may write: those in it, all of them joined, and those of the names in it."""
+    texts = [str(literal_eval(text)) for text in _TEXT_IN_EXPRESSION.findall(expression)]
+    joined = ["".join(texts)] if len(texts) > 1 else []
+    names = re.findall(r"\w+", _TEXT_IN_EXPRESSION.sub("", expression))
+    return [*texts, *joined, *(text for name in names for text in named.get(name, ()))]
 
 
 def _plain(source: TemplateSource) -> str:
@@ -157,13 +194,14 @@ def network_words(text: str) -> list[str]:
     STOP and similar words do not count if they are offered for opting out.
     """
     words_found: dict[str, None] = {}
-    for pattern in (_INVITED, _SHOUTED):
+    text = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
+    for pattern in (_INVITED, _SHOUTED, _GIVEN_FOR):
         for match in pattern.finditer(text):
             start, end = match.span("word")
             before, after = text[:start], text[end:]
             if pattern is _SHOUTED and (_A_DIGITS_MEANING.search(before) or _TO_BE_SAID.search(before)):
                 continue
-            if _is_way_out(match["word"], before, after):
+            if pattern is not _GIVEN_FOR and _is_way_out(match["word"], before, after):
                 continue
             words_found[match["word"].upper()] = None
     return list(words_found)

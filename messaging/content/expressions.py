@@ -256,6 +256,11 @@ def names(tree: nodes.Template) -> dict[str, int]:
     return lines
 
 
+def texts(tree: nodes.Template) -> list[tuple[str, int]]:
+    """Return the texts that expressions write themselves, each with its line."""
+    return [(node.value, node.lineno) for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
+
+
 def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
     """Return the fields of one variable that a template uses: `(field, line)`; field None if it names none."""
     used_fields: list[tuple[str | None, int]] = [

@@ -143,14 +143,14 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class Sanitised:
+class SanitisedText:
     """Sanitised text, and the replacements that were made."""
 
     text: str
     replaced: tuple[Replacement, ...]
 
 
-def sanitise(text: str) -> Sanitised:
+def sanitise(text: str) -> SanitisedText:
     """Replace the characters that word processors put into a text, and no others.
 
     Curly quotes, dashes, ellipses, odd spaces, tabs, bullets and ligatures become the typed characters; invisible
@@ -159,14 +159,14 @@ def sanitise(text: str) -> Sanitised:
     """
     if text.isascii():
         if not _SUSPECT_ASCII.search(text):
-            return Sanitised(text, ())
+            return SanitisedText(text, ())
     elif unicodedata.is_normalized("NFC", text) and not _SUSPECT.search(text):
-        return Sanitised(text, ())
+        return SanitisedText(text, ())
     seen: Counter[tuple[str, str]] = Counter()
     cleaned, before = _clean(_compose(text, seen), seen), text
     while cleaned != before:  # removing a character may join an accent with its letter
         cleaned, before = _clean(_compose(cleaned, seen), seen), cleaned
-    return Sanitised(cleaned, tuple(Replacement(original, put, times) for (original, put), times in seen.items()))
+    return SanitisedText(cleaned, tuple(Replacement(original, put, times) for (original, put), times in seen.items()))
 
 
 def _clean(text: str, seen: Counter[tuple[str, str]]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, cast, get_args
 
+from core.control_characters import refused_control
 from core.errors import TemplateError
 from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
@@ -130,7 +131,8 @@ class Template:
             TemplateError: with one line for each problem.
         """
         names = frozenset(known) | CONSTANTS | LINKS | WELL_KNOWN | {subject.name for subject in subjects}
-        problems = [problem for source in self.sources() for problem in _unknown(source, names, subjects)]
+        problems = [problem for source in self.sources() for problem in _controls(source)]
+        problems += [problem for source in self.sources() for problem in _unknown(source, names, subjects)]
         if not problems:
             problems += [problem for source in self.sources() for problem in _fails(source, self.variables, subjects)]
         if sms_from and cannot_be_answered(sms_from):
@@ -196,6 +198,16 @@ def _problems_of_a_name(template: Template, sms_from: str) -> Iterator[str]:
             f"{file}: texts from “{sms_from}” cannot be answered with STOP, and it says no other way to opt out. "
             "Add {{ unsubscribe_link }} or a number."
         )
+
+
+def _controls(source: TemplateSource) -> Iterator[str]:
+    """Yield the lines that have a control character, also one that an expression writes by its number."""
+    for number, line in enumerate(source.text.split("\n"), start=1):
+        if control := refused_control(line):
+            yield f"{source.at(number)}: there is a control character that nobody sees, {control}; delete it."
+    for text, line_number in expressions.texts(expressions.parse(source)):
+        if control := refused_control(text):
+            yield f"{source.at(line_number)}: an expression writes a control character, {control}; delete it."
 
 
 def _unknown(source: TemplateSource, known: frozenset[str], subjects: Collection[SubjectVariable]) -> Iterator[str]:

@@ -35,8 +35,8 @@ def day_words(here: datetime, language: str = DEFAULT) -> str:
     return _formatted("{day} {number} {month}", here, language)
 
 
-def day_and_time(at: datetime, zone: str | tzinfo, language: str = DEFAULT) -> str:
-    """Format a time for messages: `Monday 7 December` or `Monday 7 December, 12:00`.
+def day_and_time(at: datetime | None, zone: str | tzinfo, language: str = DEFAULT) -> str:
+    """Format a time for messages: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None.
 
     The time of day is left out at midnight and in the last minute of a day, when the date is enough.
 
@@ -45,6 +45,8 @@ def day_and_time(at: datetime, zone: str | tzinfo, language: str = DEFAULT) -> s
         zone: the time zone to write it in.
         language: the text's language; English if it is not translated.
     """
+    if at is None:
+        return ""
     here = at.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
     if here.time() == time() or here.time() >= time(23, 59):
         return day_words(here, language)

@@ -25,7 +25,7 @@ CHUNK_SIZE: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ArchiveCounts:
     """Counts of rows that were moved to the archive or deleted.
 
     Attributes:
@@ -40,8 +40,8 @@ class Moved:
     links: int = 0
     page_views: int = 0
 
-    def __add__(self, other: Moved) -> Moved:
-        return Moved(
+    def __add__(self, other: ArchiveCounts) -> ArchiveCounts:
+        return ArchiveCounts(
             self.messages + other.messages,
             self.events + other.events,
             self.links + other.links,
@@ -81,7 +81,9 @@ async def is_sending(db: Connection, now: datetime) -> bool:
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
-async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchive, *, limit: int = CHUNK_SIZE) -> Moved:
+async def archive_chunk(
+    db: Connection, step_id: int, page_views: PageViewArchive, *, limit: int = CHUNK_SIZE
+) -> ArchiveCounts:
     """Move some of a step's messages into the archive, in one transaction.
 
     Args:
@@ -96,14 +98,14 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
     async with atomic(db):
         ids = [row["message_id"] for row in await db.fetch(SQL["choose_messages"], step_id, limit)]
         if not ids:
-            return Moved()
+            return ArchiveCounts()
         moved = await _move(db, ids, await page_views.opened(db, ids))
-        return moved + Moved(
+        return moved + ArchiveCounts(
             page_views=await page_views.drop(db, ids), links=_count(await db.execute(SQL["delete_links"], ids))
         )
 
 
-async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK_SIZE) -> Moved:
+async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK_SIZE) -> ArchiveCounts:
     """Move some old transactional messages into the archive, without their contents, in one transaction.
 
     Args:
@@ -119,15 +121,15 @@ async def archive_transactional(db: Connection, before: datetime, *, limit: int 
             await db.fetchval(SQL["make_year"], row["year"])
     async with db.transaction():
         ids = [row["message_id"] for row in await db.fetch(SQL["choose_transactional"], before, limit)]
-        return await _move(db, ids, []) if ids else Moved()
+        return await _move(db, ids, []) if ids else ArchiveCounts()
 
 
-async def _move(db: Connection, ids: Sequence[int], opened: Sequence[int]) -> Moved:
+async def _move(db: Connection, ids: Sequence[int], opened: Sequence[int]) -> ArchiveCounts:
     await db.execute(SQL["add_totals"], ids, opened)
     await db.execute(SQL["delete_tries"], ids)
     moved = await db.fetchrow(SQL["move_messages"], ids)
     assert moved is not None  # a function gives one row
-    return Moved(messages=moved["moved"], events=moved["events"])
+    return ArchiveCounts(messages=moved["moved"], events=moved["events"])
 
 
 async def ready_year(db: Connection, step_id: int) -> None:
@@ -175,7 +177,7 @@ async def short_timeouts(db: Connection) -> AsyncIterator[None]:
     """
     try:
         async with db.transaction():
-            await db.execute(SQL["do_not_wait_long"])
+            await db.execute(SQL["set_short_timeouts"])
             yield
     except asyncpg.LockNotAvailableError as error:
         raise Conflict("Somebody is reading the archive just now.", remedy="Try again in a minute.") from error

@@ -13,7 +13,7 @@ select exists (select from in_flight where queue_id > 0) or exists (
     )
 );
 
--- name: do_not_wait_long
+-- name: set_short_timeouts
 -- Limits the wait for a lock: making or dropping a year's tables locks out everybody who reads the archive.
 set local lock_timeout = '2s';
 

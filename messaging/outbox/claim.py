@@ -73,7 +73,7 @@ class DueQueue:
 
 
 @dataclass(slots=True)
-class Claimed:
+class ClaimedMessage:
     """Message that a worker may send as long as its heartbeat holds.
 
     Attributes:
@@ -90,7 +90,7 @@ class Claimed:
 
 
 @dataclass(slots=True, kw_only=True)
-class ClaimedTransactional(Claimed):
+class ClaimedTransactional(ClaimedMessage):
     """Claimed message without a step, with its contents.
 
     Attributes:
@@ -120,7 +120,7 @@ class Claim:
         last: the place of the last of all these; None if there were none.
     """
 
-    messages: list[Claimed]
+    messages: list[ClaimedMessage]
     stopped: dict[str, int]
     last: QueuePlace | None = None
 
@@ -194,12 +194,12 @@ async def claim(
             rows = await db.fetch(SQL["claim"], *arguments)
     else:
         rows = await db.fetch(SQL["claim"], *arguments)
-    return _claim(rows, lambda row: Claimed(row[0], row[1], row[2], row[6], row[3], dispatcher_id))
+    return _claim(rows, lambda row: ClaimedMessage(row[0], row[1], row[2], row[6], row[3], dispatcher_id))
 
 
-def _claim(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], Claimed]) -> Claim:
+def _claim(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], ClaimedMessage]) -> Claim:
     """Sort the rows of a claim, which begin and end alike, into messages to be sent and others that were stopped."""
-    messages: list[Claimed] = []
+    messages: list[ClaimedMessage] = []
     stopped: dict[str, int] = {}
     for row in rows:
         if (state := row[4]) == "sending":
@@ -209,7 +209,7 @@ def _claim(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], Clai
     return Claim(messages, stopped, QueuePlace(rows[-1][5], rows[-1][0]) if rows else None)
 
 
-async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
+async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
     """Return a message of unknown outcome as it was claimed: it is composed again to search for it, not to send it.
 
     Args:
@@ -218,13 +218,13 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
     """
     fields = (row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     if row["step_id"] is not None:
-        return Claimed(*fields)
+        return ClaimedMessage(*fields)
     claimed_row = await db.fetchrow(SQL["read_transactional"], row["message_id"])
     assert claimed_row is not None
     return ClaimedTransactional(*fields, **claimed_row)
 
 
-async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
+async def hand_back(db: Connection, messages: Sequence[ClaimedMessage]) -> int:
     """Put back claimed messages that were never on the wire; return how many were still this worker's."""
     if not messages:
         return 0

@@ -22,7 +22,7 @@ from messaging.content.mime import Skeleton
 from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
-from messaging.outbox.claim import Claimed, ClaimedTransactional
+from messaging.outbox.claim import ClaimedMessage, ClaimedTransactional
 from messaging.outbox.concealment import Contents, reveal
 from messaging.outbox.transactional import BY_MACHINE, FOR_STAFF
 
@@ -30,7 +30,7 @@ SQL: Final = load_queries(__file__)
 
 
 @dataclass(slots=True)
-class Composed:
+class ComposedMessage:
     """Outbound message, and the digests of the links in it.
 
     Attributes:
@@ -87,7 +87,7 @@ class Composer:
         else:
             self._sender: str = step["sms_from"]
 
-    def compose(self, message: Claimed, now: datetime) -> Composed:
+    def compose(self, message: ClaimedMessage, now: datetime) -> ComposedMessage:
         """Compose one message.
 
         Args:
@@ -108,7 +108,7 @@ class Composer:
             variables["unsubscribe_link"] = f"{self._url}/u/{unsubscribe}"
             variables["preferences_link"] = f"{self._url}/p/{unsubscribe}"
         outbound, cost = self._mail(message, now) if self._email else self._text(message)
-        return Composed(
+        return ComposedMessage(
             outbound,
             cost,
             digest(confirm) if confirm else None,
@@ -116,7 +116,7 @@ class Composer:
             self._send_before,
         )
 
-    def _text(self, message: Claimed) -> tuple[OutboundText, int]:
+    def _text(self, message: ClaimedMessage) -> tuple[OutboundText, int]:
         rendered = self._renderer.sms(message.variables)
         signed_id = self._keyring.sign_id(message.message_id, "status")
         segments = rendered.segments.segments
@@ -130,7 +130,7 @@ class Composer:
         )
         return text, segments
 
-    def _mail(self, message: Claimed, now: datetime) -> tuple[OutboundEmail, int]:
+    def _mail(self, message: ClaimedMessage, now: datetime) -> tuple[OutboundEmail, int]:
         signed_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
         content = self._skeleton.build(
             message.address,
@@ -143,7 +143,7 @@ class Composer:
         )
         return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
 
-    def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
+    def _mailbox_of(self, kind: str, purpose: str, message: ClaimedMessage) -> str:
         """Return the mailbox for replies to this message; "" if no reply domain is set."""
         if not self._replies:
             return ""
@@ -167,7 +167,7 @@ class TransactionalComposer:
         self._name: str = sender["display_name"]
         self._email = channel == "email"
 
-    def compose(self, message: Claimed, now: datetime) -> Composed:
+    def compose(self, message: ClaimedMessage, now: datetime) -> ComposedMessage:
         """Compose one message.
 
         Args:
@@ -184,17 +184,17 @@ class TransactionalComposer:
             raise InputError("What this message said has been erased.")
         contents = reveal(message.content, message.concealed, self._settings.secret_key)
         outbound, cost = self._mail(message, contents, now) if self._email else self._text(message, contents)
-        return Composed(outbound, cost, send_before=message.send_before, secrets=contents.secrets)
+        return ComposedMessage(outbound, cost, send_before=message.send_before, secrets=contents.secrets)
 
-    def _text(self, message: Claimed, contents: Contents) -> tuple[OutboundText, int]:
+    def _text(self, message: ClaimedMessage, contents: Contents) -> tuple[OutboundText, int]:
         body = sanitise(contents.text).text
         segments = count(body).segments
-        sign_id = self._keyring.sign_id(message.message_id, "status")
-        return OutboundText(message.message_id, self._from, message.address, body, sign_id, segments), segments
+        signed_id = self._keyring.sign_id(message.message_id, "status")
+        return OutboundText(message.message_id, self._from, message.address, body, signed_id, segments), segments
 
     def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
         host, replies = self._settings.bounce_host, self._settings.reply_host
-        sign_id = self._keyring.sign_id(message.message_id, "bounce")
+        signed_id = self._keyring.sign_id(message.message_id, "bounce")
         # a reply that quotes a sign-in mail must not come where staff read replies
         answered = message.kind not in FOR_STAFF
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
@@ -207,8 +207,8 @@ class TransactionalComposer:
         )
         html = (contents.html or _as_html(contents.text)).encode("ascii", "xmlcharrefreplace").decode()
         rendered = RenderedEmail(" ".join(contents.subject.split()), contents.text, html)
-        content = skeleton.build(message.address, rendered, f"{sign_id}@{host}", "", now, reply_to=reply_to)
-        return OutboundEmail(message.message_id, f"b+{sign_id}@{host}", message.address, content), 1
+        content = skeleton.build(message.address, rendered, f"{signed_id}@{host}", "", now, reply_to=reply_to)
+        return OutboundEmail(message.message_id, f"b+{signed_id}@{host}", message.address, content), 1
 
 
 AnyComposer = Composer | TransactionalComposer

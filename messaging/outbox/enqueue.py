@@ -90,7 +90,7 @@ async def end_step(db: Connection, step_id: int, at: datetime) -> bool:
     return await db.fetchval(SQL["end_step"], step_id, at) is not None
 
 
-async def refresh_statistics(db: Connection) -> None:
+async def analyze_outbox(db: Connection) -> None:
     """Refresh the planner's statistics after the outbox has grown by a whole audience."""
     await db.execute(SQL["analyze"])
 

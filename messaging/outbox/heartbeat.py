@@ -33,6 +33,7 @@ SQL: Final = load_queries(__file__)
 LEASE_LASTS: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as gone."""
 BEAT_EVERY: Final = 3.0
+"""Seconds between two heartbeats."""
 HEARTBEAT_TIMEOUT: Final = 5.0
 """Seconds a heartbeat may take before its connection counts as lost."""
 RETRY_AFTER: Final = 0.5

@@ -20,9 +20,11 @@ _EVENT_SENTENCES: Final[Mapping[str, str]] = {
     "deferred": "It was put off by the server that receives it, and is still tried.",
     "unsubscribed": "They asked for no more of these emails.",
     "noted": "The provider reported an event that does not change its state.",
-    "auto_reply": "A machine answered it: a holiday notice or the like.",
+    "auto_response": "A machine answered it: a holiday notice or the like.",
 }
 """Sentences for events that do not change an email's state, by the kind of event or its code."""
+_AUTO_RESPONSES: Final = frozenset({"auto_response", "auto_reply"})
+"""Codes of a machine's answer; the second is in the ledger of databases from before 30 November 2026."""
 _STORED: Final = {State.SENDING: State.QUEUED}
 """States that messages are stored under, where that is another one."""
 
@@ -99,7 +101,7 @@ class MessageLine:
     kind: str | None = None
 
 
-async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
+async def find_history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
     """Return the events of a message, oldest first; none if there is no such message.
 
     Args:
@@ -230,8 +232,8 @@ def _words(
 
 def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
     """Describe an event that did not change the state: put off, or a receipt that said nothing new."""
-    if code == "auto_reply":
-        return _EVENT_SENTENCES[code]
+    if code in _AUTO_RESPONSES:
+        return _EVENT_SENTENCES["auto_response"]
     if detail.get("event") in _EVENT_SENTENCES:
         return f"{_EVENT_SENTENCES[detail['event']]} {why}".rstrip()
     if "said" in detail:

@@ -26,6 +26,7 @@ from messaging.states import State
 from messaging.suppression import Medium, suppress
 
 RETRY_PAUSE: Final = 0.5
+"""Seconds before outcomes are written again after the database did not take them."""
 STATEMENT_TIMEOUT: Final = 30.0
 """Seconds a statement may take before the connection counts as lost."""
 

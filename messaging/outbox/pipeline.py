@@ -46,6 +46,7 @@ from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcome_writer import RETRY_PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
+from messaging.outbox.provider_outage import ProviderOutage
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK_EVERY, Dispatch, Schedule
@@ -61,7 +62,7 @@ DRAIN_TIMEOUT: Final = 20.0
 MAX_OUTCOME_DELAY: Final = 0.01
 """Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_SLOWDOWN: Final = 8.0
-"""Seconds for which a sender is slowed down, is slowed down before an alert is raised."""
+"""Seconds a sender may be slowed down before an alert is raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +107,7 @@ class Pipeline:
         self._heartbeat = heartbeat
         self._router = channel if isinstance(channel, Router) else None
         self._unknown_rate = UnknownRate()
+        self._outage = ProviderOutage(channel.name)
         self._schedule = Schedule(runtime, channel.name, rate_limits, composers, heartbeat, counts, self._route)
         self._outcome_writer = OutcomeWriter(runtime, channel.name, channel.provider)
         self._waiting = WaitingMessages(channel.connections)
@@ -280,6 +282,7 @@ class Pipeline:
         composed = dispatch.composed
         if composed.secrets:  # words that a provider quotes are kept in the history, and shown in alerts
             result.reply = masked(result.reply, composed.secrets)
+        self._outage.note(result)
         sender_id, slowed_for = dispatch.message.sender_id, 0.0
         # with several providers, one that does not answer is left out, and the others need not slow down
         if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
@@ -342,7 +345,7 @@ class Pipeline:
             self._counts["handed_back"] += await self._schedule.hand_back()
 
     async def _alert_if_slowed(self) -> None:
-        """Raise an alert when a provider has slowed a sender down down for long; resolve it when it accepts again."""
+        """Raise an alert when a provider has slowed a sender down for long; resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
         if self._slowed_reply and not self._alerted:
             async with self._runtime.pool.acquire() as db:

@@ -26,8 +26,11 @@ BURST_SECONDS: Final = 0.1
 ASSUMED_WORKERS: Final = 8
 """Number of workers that a worker assumes if it has never reached Redis."""
 FIRST_PAUSE: Final = 0.5
+"""Seconds a sender pauses when its provider first says that it is too fast; each further pause is twice as long."""
 MAX_PAUSE: Final = 30.0
+"""Most seconds of such a pause."""
 REDIS_TIMEOUT: Final = 0.5
+"""Seconds Redis has to answer."""
 REDIS_PAUSE: Final = 1.0
 """Seconds before Redis is tried again after it did not answer."""
 

@@ -59,7 +59,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ReceiptResult:
     """Result of applying a receipt.
 
     Attributes:
@@ -113,7 +113,7 @@ class _Message:
 _Event = tuple[int, datetime, State | None, str, str | None, dict[str, Any]]
 
 
-async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Applied]:
+async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[ReceiptResult]:
     """Apply receipts in the order given, in one transaction.
 
     Args:
@@ -127,17 +127,17 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         return []
     async with atomic(db):
         known = await _find(db, receipts)
-        applied: list[Applied] = []
+        applied: list[ReceiptResult] = []
         events: list[_Event] = []
         late: list[LateReceipt] = []
         for receipt in receipts:
             message = known.get(receipt.message_id or receipt.provider_id)
             if message is None:
-                applied.append(Applied(None, moved=False))
+                applied.append(ReceiptResult(None, moved=False))
                 continue
             new_events = _apply(message, receipt)
             moved = new_events[-1][2] is not None
-            applied.append(Applied(message.row["message_id"], moved, message.state))
+            applied.append(ReceiptResult(message.row["message_id"], moved, message.state))
             if message.archived:
                 late += [(*event[:2], *event[3:], message.row["year"]) for event in new_events]
             else:

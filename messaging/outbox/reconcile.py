@@ -33,7 +33,9 @@ from messaging.outbox.steps import finish_drained
 SQL: Final = load_queries(__file__)
 
 MAX_SETTLED: Final = 5_000
+"""Messages settled in one statement."""
 MAX_WITHDRAWN: Final = 20_000
+"""Messages withdrawn in one statement."""
 MAX_TRACED_TEXTS: Final = 20
 """Texts looked up at the provider in one run: one request each."""
 SETTLE_AFTER: Final = 15.0
@@ -50,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class ReconcileCounts:
     """Counts of one run of `reconcile`.
 
     Attributes:
@@ -79,7 +81,7 @@ async def reconcile(
     dispatcher_id: int | None,
     settle: float = SETTLE_AFTER,
     receipt_timeout: float = RECEIPT_TIMEOUT,
-) -> Reconciled:
+) -> ReconcileCounts:
     """Reconcile the outbox once.
 
     Args:
@@ -106,7 +108,7 @@ async def reconcile(
         await alert_unknown_outcomes(db)
         await alert_held(db)
         await _alert_lost_workers(db)
-        reconciled = Reconciled(
+        reconciled = ReconcileCounts(
             returned=lost["returned"],
             ambiguous=lost["ambiguous"],
             again=settled["again"],
@@ -116,7 +118,7 @@ async def reconcile(
             finished=len(await finish_drained(db, now)),
         )
         await empty_secrets(db)
-    if reconciled != Reconciled():
+    if reconciled != ReconcileCounts():
         log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:
         await runtime.wake("deliver")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from messaging.channels.channel import Accepted, Refused, Retry, SendResult
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.outcomes import Outcome
 from messaging.reasons import Reason
 from messaging.states import State
@@ -15,7 +15,9 @@ from messaging.states import State
 FIRST_RETRY_PAUSE: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
 MAX_RETRY_PAUSE: Final = 3600.0
+"""Most seconds between two tries."""
 FIRST_FULL_MAILBOX_PAUSE: Final = 900.0
+"""Seconds before a full mailbox is tried again; each further pause is twice as long."""
 MAX_FULL_MAILBOX_PAUSE: Final = 4 * 3600.0
 """Most seconds between tries for a full mailbox, longer than otherwise because a person has to empty it."""
 FIRST_UNDELIVERED_PAUSE: Final = 1800.0
@@ -45,7 +47,7 @@ def again_after(retried: int) -> timedelta:
 
 
 def outcome_of(
-    message: Claimed, result: SendResult, *, send_before: datetime | None, slowed_for: float = 0.0
+    message: ClaimedMessage, result: SendResult, *, send_before: datetime | None, slowed_for: float = 0.0
 ) -> Outcome:
     """Return the outcome to record for a try.
 
@@ -80,7 +82,7 @@ def _delay(attempt: int, result: Retry, slowed_for: float) -> float:
     return slowed_for * random.uniform(1.0, 1.5) if result.slow else retry_pause(attempt, result.reason)  # noqa: S311
 
 
-def handed_back(message: Claimed) -> Outcome:
+def handed_back(message: ClaimedMessage) -> Outcome:
     """Return the outcome of a message that was claimed but never on the wire: queued again, due at once."""
     # a queued message has no reason; its history says by the event's code why it waits again
     return Outcome(message.message_id, message.attempt, State.QUEUED, code=Reason.HANDED_BACK.value, delay=0.0)

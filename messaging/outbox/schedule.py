@@ -26,7 +26,7 @@ from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
     HEAD,
-    Claimed,
+    ClaimedMessage,
     ClaimedTransactional,
     DueQueue,
     QueuePlace,
@@ -35,7 +35,7 @@ from messaging.outbox.claim import (
     due_transactional,
     hand_back,
 )
-from messaging.outbox.compose import Composed, Composers
+from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
@@ -60,8 +60,8 @@ log = structlog.get_logger(__name__)
 class Dispatch:
     """Message whose turn has come, composed and routed."""
 
-    message: Claimed
-    composed: Composed
+    message: ClaimedMessage
+    composed: ComposedMessage
     route: Route
     ready_since: float = 0.0
 

@@ -25,7 +25,9 @@ from messaging.reasons import MENDABLE, OUR_FAULT, Reason, sentence
 SQL: Final = load_queries(__file__)
 
 MIN_REFUSALS: Final = 10
+"""Refusals of recent tries below which a sender is not paused, whatever their share."""
 MIN_REFUSED_SHARE: Final = 0.05
+"""Share of recent tries that must be refused before a sender is paused, 0.05 for 5%."""
 RECENT_SECONDS: Final = 900.0
 """Seconds that count as recent …"""
 MAX_RECENT_TRIES: Final = 500

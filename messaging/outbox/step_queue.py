@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.domain_groups import DomainGroup
-from messaging.outbox.claim import Claimed, DueQueue
-from messaging.outbox.compose import AnyComposer, Composed
+from messaging.outbox.claim import ClaimedMessage, DueQueue
+from messaging.outbox.compose import AnyComposer, ComposedMessage
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.retries import handed_back
@@ -29,8 +29,8 @@ for long must not go on into people's quiet hours."""
 class NextMessage:
     """Next message of a queue, composed once, even if it waits for its sender's rate limit."""
 
-    message: Claimed
-    composed: Composed
+    message: ClaimedMessage
+    composed: ComposedMessage
 
 
 @dataclass(slots=True)
@@ -53,14 +53,14 @@ class StepQueue:
     due: DueQueue
     composer: AnyComposer
     domains: DomainLimits
-    claimed: deque[Claimed] = field(default_factory=deque)
-    limited: dict[DomainGroup, deque[Claimed]] = field(default_factory=dict)
+    claimed: deque[ClaimedMessage] = field(default_factory=deque)
+    limited: dict[DomainGroup, deque[ClaimedMessage]] = field(default_factory=dict)
     head: NextMessage | None = None
     put_off: list[Outcome] = field(default_factory=list)
     served: int = 0
     drained: bool = False
 
-    def __iter__(self) -> Iterator[Claimed]:
+    def __iter__(self) -> Iterator[ClaimedMessage]:
         if self.head is not None:
             yield self.head.message
         for waiting_messages in self.limited.values():
@@ -80,7 +80,7 @@ class StepQueue:
         if self.head is not None and self.head.message.dispatcher_id != dispatcher_id:
             self.head = None
 
-    def draw(self) -> Claimed | None:
+    def draw(self) -> ClaimedMessage | None:
         """Take the next message that its mail provider's limit allows now; None if there is none."""
         for group, waiting_messages in self.limited.items():
             while waiting_messages and self.is_stale(waiting_messages[0]):
@@ -97,7 +97,7 @@ class StepQueue:
             self._hold(message, provider)
         return None
 
-    def is_stale(self, message: Claimed) -> bool:
+    def is_stale(self, message: ClaimedMessage) -> bool:
         """Tell whether a message was claimed too long ago and must be put back."""
         if time.monotonic() - message.claimed_at <= MAX_CLAIM_AGE:
             return False
@@ -113,7 +113,7 @@ class StepQueue:
             default=0.0,
         )
 
-    def _hold(self, message: Claimed, group: DomainGroup) -> None:
+    def _hold(self, message: ClaimedMessage, group: DomainGroup) -> None:
         waiting_messages = self.limited.setdefault(group, deque())
         if len(waiting_messages) < self.domains.most_waiting(group, CLAIMED_SECONDS):
             waiting_messages.append(message)

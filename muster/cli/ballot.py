@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ballots.ballots import Ballot, ballot_names, create_ballot, get_ballot
-from ballots.counts import totals
+from ballots.counts import find_totals
 from ballots.figures import threshold
 from ballots.spec import load_ballot_spec
 from ballots.template_fields import fields_of
@@ -105,7 +105,7 @@ async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[s
         "threshold": ballot.threshold,
         "disaggregated_by": ballot.constituency if ballot.disaggregated else None,
         "attributes": ballot.attributes,
-        "electorate": (await totals(db, ballot.ballot_id))["electorate"],
+        "electorate": (await find_totals(db, ballot.ballot_id))["electorate"],
         "local": fields_of(ballot),
     }
 

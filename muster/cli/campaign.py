@@ -17,9 +17,9 @@ from rich.text import Text
 from campaigns import campaigns
 from campaigns.advice import unset_settings
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
-from campaigns.launch import Launched, launch, launch_step_now
+from campaigns.launch import LaunchResult, launch, launch_step_now
 from campaigns.launch_plan import LaunchPlan
-from campaigns.preview import advice_of_steps, plan
+from campaigns.preview import advice_of_steps, plan_launch
 from campaigns.spec import load_campaign_file
 from core.access import Actor
 from core.db import Connection
@@ -190,13 +190,13 @@ def _with_sandbox(settings: Settings) -> Settings:
     )
 
 
-async def _launch(name: str, step: int | None, actor: Actor, *, ask: bool, quiet: bool) -> list[Launched]:
+async def _launch(name: str, step: int | None, actor: Actor, *, ask: bool, quiet: bool) -> list[LaunchResult]:
     async with open_session(pool_size=3) as runtime:
         async with runtime.pool.acquire() as db:
             campaign = await get_campaign(db, name)
             again = campaign.launched_at is not None and step is None  # refused, or continued where it stopped
             if not quiet and not again:
-                plan_shown = await plan(
+                plan_shown = await plan_launch(
                     db,
                     campaign.campaign_id,
                     public_url=runtime.settings.public_url,
@@ -245,7 +245,7 @@ async def _watch(runtime: Runtime, now: CampaignStatus, *, as_json: bool) -> Non
 
 async def _look(runtime: Runtime, name: str) -> CampaignStatus:
     async with runtime.pool.acquire() as db:
-        return await campaigns.status(db, name, runtime.clock())
+        return await campaigns.find_status(db, name, runtime.clock())
 
 
 async def _list() -> list[Campaign]:

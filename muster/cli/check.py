@@ -40,14 +40,14 @@ A line that is not JSON is answered {"error": "not_json"}, one without a text {"
 
 Without --json every line is taken as it stands, and answered in words.
 
-`mail` judges one whole mail, as it came, headers first, as the mail server does; --sent is the message that it answers.
+`mail` judges one whole mail, as it came, headers first, as `muster mailroom` does; --sent is the message it answers.
 What it came to is read from Delivered-To or To (b+… bounces, r+… replies, u+… wishes to unsubscribe, complaints@…).
 
 \b
 With --json:
   {"kind": "bounce", "hard": true, "soft": false, "code": "5.1.1", "words": "…", "weight": "hard", …}
   {"kind": "reply", "reading": "voted", "rule": "…", "words": "I have voted", "subject": "", …}
-  kind is reply, bounce, complaint, auto_reply or unsubscribe; weight is hard, full, soft, sender or none
+  kind is reply, bounce, complaint, auto_response or unsubscribe; weight is hard, full, soft, sender or none
 
 The exit status is 1 if any line could not be judged at all. An address that is judged to be wrong is an answer, and
 changes nothing.

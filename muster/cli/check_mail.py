@@ -19,7 +19,7 @@ from messaging.settings import load_settings
 from muster.cli.output import json_text
 from webhooks.email.events import EmailEvent
 from webhooks.email.inbound_mail.classify import (
-    AUTO_REPLY,
+    AUTO_RESPONSE,
     COMPLAINT,
     DoubtfulMail,
     MessageEvent,
@@ -77,8 +77,8 @@ def is_mail(raw: bytes) -> bool:
     Args:
         raw: at least its beginning.
     """
-    letter = parse_mail(raw)
-    return any(letter.header(name) for name in _HEADERS)
+    parsed = parse_mail(raw)
+    return any(parsed.header(name) for name in _HEADERS)
 
 
 def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> CheckResult:
@@ -114,9 +114,9 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
     Raises:
         InputError: the mail cannot be read.
     """
-    letter = parse_mail(raw)
-    subject = letter.header("Subject")
-    plain, html = letter.part("text/plain"), letter.part("text/html")
+    parsed = parse_mail(raw)
+    subject = parsed.header("Subject")
+    plain, html = parsed.part("text/plain"), parsed.part("text/html")
     bodies = [text_of(plain)] if plain else []
     bodies += [words_of_html(text_of(html))] if html else []
     return tuple(f"{subject}\n{body}" for body in bodies)
@@ -140,7 +140,7 @@ def _of_answer(answer: MailReply, sent: Sequence[str]) -> CheckResult:
 def _of_event(classified: MessageEvent, subject: str) -> CheckResult:
     event = classified.event
     kind = _kind(classified, event)
-    code = None if kind == AUTO_REPLY else event.code or None
+    code = None if kind == AUTO_RESPONSE else event.code or None
     result = _result(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
         weight = RefusalClass(event.reason, event.soft).weight
@@ -153,7 +153,7 @@ def _kind(classified: MessageEvent, event: EmailEvent) -> str:
         return "unsubscribe"
     if classified.source == COMPLAINT:
         return "complaint"
-    return AUTO_REPLY if event.code == AUTO_REPLY else "bounce"
+    return AUTO_RESPONSE if event.code == AUTO_RESPONSE else "bounce"
 
 
 def _result(kind: str, **known: object) -> CheckResult:
@@ -170,7 +170,7 @@ def _in_words(result: CheckResult) -> str:
         line += f", {result['reading']}{also} (rule: {result['rule']})"
     elif result["weight"]:
         line += f", {_WEIGHTS[Weight(result['weight'])]}"
-    elif line == AUTO_REPLY:
+    elif line == AUTO_RESPONSE:
         line += ": a machine wrote it; it is noted with the message it answers, and nobody has to read it"
     elif line in {"bounce", "complaint"}:
         line += f", {result['event']}"

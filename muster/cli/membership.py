@@ -32,6 +32,7 @@ from people.people import PersonName, members_named
 from people.search import FoundPerson, is_likeness, search_people
 
 MAX_FOUND: Final = 50
+"""People listed if no --limit is given."""
 MAX_NAMED: Final = 20
 """Most members who are listed by name before they are struck off; of more, only their number is shown."""
 

@@ -32,7 +32,7 @@ from core.errors import Conflict
 from core.plurals import plural
 from core.runtime import Runtime
 from core.spec_errors import near_miss
-from messaging.outbox.archive import Moved
+from messaging.outbox.archive import ArchiveCounts
 from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.transactional import KINDS, MessageKind
@@ -48,7 +48,7 @@ from muster.cli.session import open_session, run
 from people.people import PersonName, names_of
 from webhooks.members.page_views import PageViews
 
-Archived = list[tuple[DueCampaign, Moved]]
+Archived = list[tuple[DueCampaign, ArchiveCounts]]
 
 
 def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -136,7 +136,7 @@ def archive(campaign: str | None, before: TypedDate | None, actor: Actor, *, dry
     every report stays as it is. It can be stopped at any time and goes on where it was.
     """
     done = run(_archive(campaign, before, actor, dry_run=dry_run, is_announced=not as_json))
-    total = sum((moved for _, moved in done), Moved())
+    total = sum((moved for _, moved in done), ArchiveCounts())
     if as_json:
         campaigns = [{"campaign": due.name, due.subject.kind: due.subject.name} | asdict(moved) for due, moved in done]
         print_json({"dry_run": dry_run, "campaigns": campaigns} | asdict(total))
@@ -204,7 +204,7 @@ async def _archive(
                 await check_due(db, name, until)
             for due in await due_campaigns(db, until, name=name):
                 if dry_run:
-                    moved = Moved(messages=await waiting_messages(db, due))
+                    moved = ArchiveCounts(messages=await waiting_messages(db, due))
                 else:
                     moved = await archive_campaign(db, due, PageViews(), actor=actor, now=now)
                 done.append((due, moved))

@@ -17,7 +17,7 @@ from core.control_characters import escape_controls, without_controls
 _OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
 
 
-class Guarded:
+class GuardedStream:
     """Stream that passes on no control characters except line ends, tabs and, on a terminal, colours.
 
     Args:
@@ -56,7 +56,7 @@ def guard_output() -> None:
 
 def guarded(stream: TextIO) -> TextIO:
     """Wrap a stream so that it is guarded."""
-    return cast("TextIO", Guarded(stream))
+    return cast("TextIO", GuardedStream(stream))
 
 
 def print_json(value: object, *, indent: bool = False) -> None:

@@ -94,7 +94,20 @@ def import_(
     columns = mapping.load_mapping(map_file) if map_file else mapping.ColumnMapping()
     columns = replace(columns, ignore=(*columns.ignore, *ignore))
     report, note = run(
-        _import(file, columns, header_row, encoding, alike, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
+        _import(
+            file,
+            imports.ImportOptions(
+                reserved=RESERVED,
+                mapping=columns,
+                header_row=header_row,
+                encoding=encoding,
+                alike=alike,
+                strict=strict,
+                dry_run=dry_run,
+            ),
+            actor,
+            quiet=as_json,
+        )
     )
     if problems_file:
         write_problems(problems_file, report.problems, report.further)
@@ -108,31 +121,19 @@ def import_(
     return int(refused or report.rejected == report.rows)
 
 
-async def _import(
-    file: Path,
-    columns: mapping.ColumnMapping,
-    header_row: int | None,
-    encoding: str | None,
-    alike: imports.Alike,
-    *,
-    strict: bool,
-    dry_run: bool,
-    actor: Actor,
-    quiet: bool,
-) -> tuple[ImportReport, str]:
+async def _import(file: Path, options: imports.ImportOptions, actor: Actor, *, quiet: bool) -> tuple[ImportReport, str]:
     """Import a file; return the report, and a note about roles in units that nobody is in any more."""
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             async with runtime.pool.acquire() as db:
                 dates = await date_attributes(db)
+            settings = runtime.settings
+            options = replace(options, dates=dates, region=settings.sms_region, time_zone=settings.time_zone)
             report = await imports.import_people(
-                runtime.pool, file, reserved=RESERVED, dates=dates, mapping=columns, header_row=header_row,
-                encoding=encoding, alike=alike, strict=strict, dry_run=dry_run, actor=actor,
-                region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
-                progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
-                opt_ins=last_opt_ins,
+                runtime.pool, file, options, actor=actor, progress=progress, clock=runtime.clock,
+                keys=DigestKeys(settings.secret_key), opt_ins=last_opt_ins,
             )  # fmt: skip
-        return report, "" if dry_run else await note_idle_grants(runtime.pool, runtime.clock())
+        return report, "" if options.dry_run else await note_idle_grants(runtime.pool, runtime.clock())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.extension import Extended, extend_subject
+from campaigns.extension import ExtensionResult, extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -81,7 +81,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
+@click.option("--by", "kind", help="Also by unit: unit for all of them, or only the level of this name.")
 @json_option
 def show(name: str, kind: str | None, *, as_json: bool) -> None:
     """Show a question: its words, its answers, and how many gave each."""
@@ -180,7 +180,7 @@ def extend(name: str, closes: TypedDate, actor: Actor, *, as_json: bool) -> None
         click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
 
 
-async def _extend(name: str, closes: TypedDate, actor: Actor) -> Extended:
+async def _extend(name: str, closes: TypedDate, actor: Actor) -> ExtensionResult:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
         at = closes.end(zone)

@@ -268,7 +268,7 @@ async def _close(reply_id: int, actor: Actor) -> bool:
         return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[reclassify.Reclassified]]:
+async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[reclassify.ReclassifiedReply]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await reclassify.reclassify(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 
@@ -283,7 +283,7 @@ def _show(replies: list[ShownReply], zone: ZoneInfo, reading: str | None) -> Non
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), _who(reply),
-            WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer or "",
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer_since,
             _short(reply.text or _without_words(reply)),
         )  # fmt: skip
     Console().print(table, markup=False)
@@ -311,7 +311,7 @@ def _show_thread(shown: ReplyThread, staff_replies: Sequence[StaffReply], zone: 
         else _somebody(reply)
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
-    beside = f" (their answer: {reply.answer})" if reply.answer else ""
+    beside = f" (their answer: {reply.answer_since})" if reply.answer else ""
     click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or _without_words(reply)}{beside}")
     if reply.note and reply.text:
         click.echo(f"  {reply.note}")

@@ -61,7 +61,6 @@ async def open_session(
     async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
-        await shares_sessions(settings.database_url)
         for login in (Login.WORKER, Login.STAFF, Login.STAFF_ALL) if for_staff else (Login.WORKER,):
             await _check(settings.database_url, login)
         if missing := await pending(settings.database_url):
@@ -114,6 +113,8 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
                 stack.callback(asyncio.get_running_loop().remove_reader, servers.line.fileno())
             settings = await _with_embedded(settings, servers)
+        else:
+            await shares_sessions(settings.database_url)  # refuses a pooler that cannot work
         yield settings
 
 

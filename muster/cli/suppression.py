@@ -202,7 +202,7 @@ async def _show(who: str, actor: Actor) -> tuple[AddressSuppressions | MemberSup
 def lift(who: str, actor: Actor) -> int:
     """Lift the suppression of somebody who was erased and has come back.
 
-    ID is their number in the people file, or one of their phone numbers or mailboxes. Their own opt-outs stay; only
+    ID is their number in the member file, or one of their phone numbers or mailboxes. Their own opt-outs stay; only
     they can undo those, by texting START or on their preferences page. The exit status is 1 if they were not suppressed
     for having been erased.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from core.access import Actor
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.plurals import plural
 from core.typed_address import read_address
 from messaging.content.render import RenderedEmail, RenderedSms
@@ -19,6 +19,8 @@ from messaging.content.templates import Template
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, queue_test
+from messaging.reasons import sentence
+from messaging.suppression import full_stop
 from muster.cli.check import ENCODINGS
 from muster.cli.session import open_session
 from muster.run import SANDBOX_SMS_FROM
@@ -57,7 +59,7 @@ class Preview:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return the preview as JSON values."""
         own, *others = self.choices
         return {
             "template": self.template.name,
@@ -137,6 +139,7 @@ async def send_test(shown: Preview, address: str, actor: Actor) -> int:
 
     Raises:
         NotFound: the template has no form for that kind of address.
+        Conflict: messages to that address are stopped.
     """
     async with open_session() as runtime:
         settings = runtime.settings
@@ -153,6 +156,12 @@ async def send_test(shown: Preview, address: str, actor: Actor) -> int:
             else Contents(rendered.text)
         )
         async with runtime.pool.acquire() as db, db.transaction():
+            if (stop := await full_stop(db, channel=channel, address=place)) is not None:
+                raise Conflict(
+                    f"Nothing is sent to {place}, not even a test. {sentence(stop.reason)}",
+                    remedy="Send it to another mailbox or mobile. If that one is yours and should get messages again, "
+                    "opt in from it, such as with the word START.",
+                )
             sender_id = await use_sender(db, channel, sender[0], name=sender[1])
             message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor.name)
             message_id = await queue_test(db, message, shown.template.name, actor=actor, at=runtime.clock())

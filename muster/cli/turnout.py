@@ -15,7 +15,7 @@ from rich.text import Text
 from ballots.ballots import Ballot, get_ballot
 from ballots.counts import MEASURES, UnitTurnout, refresh_reach, unit_counts
 from ballots.figures import at_least, estimate, format_number, needed, over_report, percent, threshold
-from ballots.score import Score, assess_unit, score
+from ballots.score import Score, assess_unit, find_score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
 from core.files.sheets import SheetWriter, sheet_or_nothing
@@ -96,7 +96,7 @@ async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[Uni
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         ballot = await get_ballot(db, name)
         await refresh_reach(db, ballot.ballot_id)
-        whole = await score(db, ballot.ballot_id, runtime.clock())
+        whole = await find_score(db, ballot.ballot_id, runtime.clock())
         if kind is None:
             return ballot, whole, None
         units = await unit_counts(db, ballot.ballot_id, None if kind == _EVERY_UNIT else kind)

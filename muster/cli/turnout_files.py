@@ -12,7 +12,7 @@ from rich.table import Table
 from ballots.ballots import get_ballot
 from ballots.claims import ClaimKind
 from ballots.imports import SOURCES, TurnoutImportReport, import_claims
-from ballots.lists import faulty_rows
+from ballots.lists import rows_to_mend
 from ballots.snapshot import Format, Snapshot, write_snapshot
 from core.access import Actor
 from core.files.atomic_files import complete_or_not_at_all
@@ -105,14 +105,14 @@ def import_(
             ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row, encoding=encoding
         )
     )
-    faulty = errors or file.with_name(f"{file.stem}-errors.csv")
+    to_mend = errors or file.with_name(f"{file.stem}-errors.csv")
     if report.problems:
-        _write_faults(faulty, report)
+        _write_rows_to_mend(to_mend, report)
     if as_json:
-        result = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.problems else None}
+        result = {**report.to_json(), "file": str(file), "errors": str(to_mend) if report.problems else None}
         print_json(result, indent=True)
     else:
-        _show(report, file, faulty)
+        _show(report, file, to_mend)
     return int(len(report.problems) == len(report.sheet.cells))
 
 
@@ -141,12 +141,12 @@ async def _import(
         )
 
 
-def _write_faults(path: Path, report: TurnoutImportReport) -> None:
+def _write_rows_to_mend(path: Path, report: TurnoutImportReport) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
-        sheet.writerows(faulty_rows(report.sheet, report.problems))
+        sheet.writerows(rows_to_mend(report.sheet, report.problems))
 
 
-def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
+def _show(report: TurnoutImportReport, file: Path, to_mend: Path) -> None:
     click.echo(f"{file.name}: {plural(len(report.sheet.cells), 'row')}")
     show_notices(report.sheet.notices)
     table = Table.grid(padding=(0, 2))
@@ -174,9 +174,9 @@ def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
             f"  line {contradiction.line}: {who} {contradiction.says}, "
             f"but {contradiction.status} by {contradiction.source}: {ends}"
         )
-    for fault in report.problems[:_MAX_SHOWN_PROBLEMS]:
-        click.echo(f"  line {fault.line}: {fault.message}")
+    for problem in report.problems[:_MAX_SHOWN_PROBLEMS]:
+        click.echo(f"  line {problem.line}: {problem.message}")
     if report.problems:
-        click.echo(f"{plural(len(report.problems), 'row to mend is', 'rows to mend are')} in {faulty}")
+        click.echo(f"{plural(len(report.problems), 'row to mend is', 'rows to mend are')} in {to_mend}")
     if not report.written:
         click.echo("This was a dry run: nothing was changed. To record it: --apply", err=True)

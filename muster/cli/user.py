@@ -19,7 +19,9 @@ from core.errors import Conflict, NotFound
 from core.plurals import plural
 from core.runtime import Runtime
 from core.times_in_words import day_in_words
+from messaging.reasons import sentence
 from messaging.states import ChannelName
+from messaging.suppression import full_stop
 from muster.cli.moments import TypedDate
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
@@ -287,6 +289,12 @@ async def _make_link(
         sender=sender_of(settings, channel), by=by.name, now=now,
     )  # fmt: skip
     rest = await remarks(db, page)
+    if (stop := await full_stop(db, channel=channel, address=address)) is not None:
+        return (
+            f"The link is tried by {KINDS[channel]} to {address}, as links for staff always are, but messages there are"
+            f" stopped: {sentence(stop.reason)} The provider may refuse it too: see muster messages list. If nothing"
+            f" comes, use another way: muster user link {email}.{rest}"
+        )
     return f"The link goes by {KINDS[channel]} to {address}; it works once, until {local:%H:%M %Z}.{rest}"
 
 

@@ -279,11 +279,11 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
 @json_option
 def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: bool) -> None:
     """Show the deliveries and what the receiver answered, the latest first."""
-    from webhooks.subscriptions.subscriptions import deliveries
+    from webhooks.subscriptions.subscriptions import list_deliveries
 
     async def work() -> tuple[list[DeliveryAttempt], ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-            attempts = await deliveries(db, name, failed=failed, seq=cursor, limit=limit)
+            attempts = await list_deliveries(db, name, failed=failed, seq=cursor, limit=limit)
             return attempts, ZoneInfo(runtime.settings.time_zone)
 
     tries, zone = run(work())

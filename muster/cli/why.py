@@ -26,7 +26,7 @@ from messaging.outbox.erasure import written_to_address
 from messaging.outbox.history import (
     HistoryEvent,
     MessageStatus,
-    history,
+    find_history,
     message_status,
     messages_of,
     messages_to_nobody,
@@ -78,7 +78,7 @@ class PersonHistory:
 def command(who: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Tell the whole history of a person's messages and of what they said, or of one message.
 
-    PERSON is a number or reference in your people file, ADDRESS a phone number in any notation or a mailbox, and
+    PERSON is a number or reference in your member file, ADDRESS a phone number in any notation or a mailbox, and
     MESSAGE the number of a message as `muster messages list` shows it. If a number is several of these, the person
     is meant before the address and the address before the message; write #123 for the message. Replies, claims and
     opt-outs stand with the message that they answer, in order of time; those that answer none come last. Steps that
@@ -228,7 +228,7 @@ async def _story(db: Connection, message_id: int, answers: list[AnswerEvent], zo
     return MessageStory(
         message,
         person,
-        await history(db, message_id, zone),
+        await find_history(db, message_id, zone),
         await name_of(db, message.campaign_id) if message.campaign_id is not None else None,
         answers,
         await written_date(db, message_id) if message.reason == Reason.UNREADABLE_DATE else None,

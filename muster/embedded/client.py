@@ -146,7 +146,7 @@ def _listen(line: socket.socket, deadline: float) -> Servers | None:
         line.close()
         raise Conflict(
             "The embedded servers were started by an earlier version, and are in use.",
-            remedy="Stop its processes (`muster run`, `muster worker` …) and try again: this version starts them anew.",
+            remedy="Stop its processes (`muster run`, `muster worker` …) and try again: this version starts new ones.",
         )
     return Servers(answer["database_url"], answer["owner_url"], answer["redis_url"], line)
 

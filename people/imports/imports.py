@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -29,7 +29,7 @@ from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
-from people.returning import OptIns, Restored, no_opt_ins, restore_suppressions
+from people.returning import OptIns, RestoredSuppressions, no_opt_ins, restore_suppressions
 
 SQL: Final = load_queries(__file__)
 
@@ -47,21 +47,41 @@ _CHUNK_SIZE: Final = 5000
 """Rows held at a time; a COPY of that size costs a fraction of a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Options of an import: how a file is read, and what is kept of it.
+
+    Attributes:
+        reserved: names that no attribute may have, because templates use them for something else.
+        dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
+        mapping: the meaning of columns whose names do not say it.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
+        alike: what to do with a new number that differs from another only in leading zeros or case.
+        strict: keep nothing if there is any problem.
+        dry_run: report what would happen, and keep nothing.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
+        time_zone: of people whose time zone the file does not say.
+    """
+
+    reserved: Collection[str]
+    dates: Collection[str] = ()
+    mapping: ColumnMapping = field(default_factory=ColumnMapping)
+    header_row: int | None = None
+    encoding: str | None = None
+    alike: Alike = "refuse"
+    strict: bool = False
+    dry_run: bool = False
+    region: str = "GB"
+    time_zone: str = DEFAULT_ZONE
+
+
 async def import_people(
     pool: Pool,
     path: Path,
+    options: ImportOptions,
     *,
-    reserved: Collection[str],
-    dates: Collection[str] = (),
-    mapping: ColumnMapping | None = None,
-    header_row: int | None = None,
-    encoding: str | None = None,
-    alike: Alike = "refuse",
-    strict: bool = False,
-    dry_run: bool = False,
     actor: Actor,
-    region: str = "GB",
-    time_zone: str = DEFAULT_ZONE,
     progress: Progress | None = None,
     clock: Clock = system_clock,
     keys: DigestKeys = NO_KEYS,
@@ -78,17 +98,8 @@ async def import_people(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        reserved: names that no attribute may have, because templates use them for something else.
-        dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
-        mapping: the meaning of columns whose names do not say it.
-        header_row: the line or row that names the columns, if a person says so.
-        encoding: of a CSV file, if a person says so.
-        alike: what to do with a new number that differs from another only in leading zeros or case.
-        strict: keep nothing if there is any problem.
-        dry_run: report what would happen, and keep nothing.
+        options: how to read it, and what to keep.
         actor: who does it, for the audit.
-        region: country whose way of writing phone numbers is assumed if there is no `+`.
-        time_zone: of people whose time zone the file does not say.
         progress: called with how far it is.
         clock: what time it is.
         keys: under which opt-outs of people who were erased are kept.
@@ -99,14 +110,13 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    columns = mapping or ColumnMapping()
-    with _open_members(path, columns, reserved, dates, header_row, encoding, region, time_zone) as members:
+    with _open_members(path, options) as members:
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with dry_run_in(db) as transaction:
                 restore = partial(restore_suppressions, keys=keys, opt_ins=opt_ins)
-                report = await _import(db, restore, origin, members, alike, time_zone, progress)
-                if not dry_run and not (strict and report.problems):
+                report = await _import(db, restore, origin, members, options, progress)
+                if not options.dry_run and not (options.strict and report.problems):
                     report = await _record(db, origin, report)
                     transaction.is_kept = True
     log.info(
@@ -127,20 +137,11 @@ class _Members:
 
 
 @contextmanager
-def _open_members(
-    path: Path,
-    mapping: ColumnMapping,
-    reserved: Collection[str],
-    dates: Collection[str],
-    header_row: int | None,
-    encoding: str | None,
-    region: str,
-    time_zone: str,
-) -> Iterator[_Members]:
-    judge = heading_judge(mapping, "external_id")
-    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
-        columns = map_columns(table.header, mapping, reserved=reserved, line=table.header_line)
-        rows = RowReader(table, columns, phone_region=region, time_zone=time_zone, dates=dates)
+def _open_members(path: Path, options: ImportOptions) -> Iterator[_Members]:
+    judge = heading_judge(options.mapping, "external_id")
+    with open_table(path, judge, header_row=options.header_row, encoding=options.encoding) as table:
+        columns = map_columns(table.header, options.mapping, reserved=options.reserved, line=table.header_line)
+        rows = RowReader(table, columns, phone_region=options.region, time_zone=options.time_zone, dates=options.dates)
         yield _Members(table, columns, rows)
 
 
@@ -156,11 +157,10 @@ class _Origin:
 
 async def _import(
     db: Connection,
-    restore: Callable[[Connection], Awaitable[Restored]],
+    restore: Callable[[Connection], Awaitable[RestoredSuppressions]],
     origin: _Origin,
     members: _Members,
-    alike: Alike,
-    time_zone: str,
+    options: ImportOptions,
     progress: Progress | None,
 ) -> ImportReport:
     table, columns, rows = members.table, members.columns, members.rows
@@ -171,14 +171,14 @@ async def _import(
         raise InputError(f"{origin.file} has a header and no rows under it.")
     await staging.take_days(db, rows.days.names)
     label = columns.fields["external_id"][0].label
-    taken = await staging.take_as_known(db) if alike == "same" else 0
+    taken = await staging.take_as_known(db) if options.alike == "same" else 0
     repeated, contradictions = await staging.take_out_repeats(db, label)
     contradictions += await staging.take_out_erased(db, label)
-    left_out = [] if alike == "new" else await staging.take_out_alike(db, label)
+    left_out = [] if options.alike == "new" else await staging.take_out_alike(db, label)
     contradictions += left_out
     for problem in await staging.stage_units(db, columns):
         rows.problems.note_cell(problem)
-    merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
+    merged = await staging.merge(db, columns, time_zone=options.time_zone, now=origin.started_at)
     dropped = await staging.delete_attributes(db, columns.formerly)
     restored = await restore(db)
     problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)

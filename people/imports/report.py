@@ -60,7 +60,7 @@ class ImportReport:
         return dict(count_by_code(self.problems, self.further).most_common())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values, for `--json`."""
+        """Return the report as plain values, for `--json`."""
         return {
             "file": self.file,
             "kind": self.kind,

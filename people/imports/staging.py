@@ -17,7 +17,7 @@ from people.imports.columns import Columns
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
 from people.imports.utc_midnights import DAY
 from people.people_lock import try_import_lock, wait_import_lock
-from people.units import UNIT_KINDS, Path, place
+from people.units import UNIT_KINDS, Path, find_or_create_units
 
 SQL: Final = load_queries(__file__)
 
@@ -25,7 +25,7 @@ _WORTH_ANALYSING: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeCounts:
     """Counts of people of each kind after a merge."""
 
     created: int
@@ -75,7 +75,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
     Returns:
         How many rows said the same as the earlier row; and a problem for each row that contradicts it.
     """
-    await db.execute("select refresh_statistics('staged_person')", timeout=STATEMENT_TIMEOUT)
+    await db.execute(SQL["analyze_staged_people"], timeout=STATEMENT_TIMEOUT)
     rows = await db.fetch(SQL["take_out_repeats"], timeout=STATEMENT_TIMEOUT)
     problems = [
         Problem(
@@ -168,7 +168,7 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     if not columns.has(*UNIT_KINDS):
         return []
     paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["list_staged_paths"], timeout=STATEMENT_TIMEOUT)]
-    ids = await place(db, paths)
+    ids = await find_or_create_units(db, paths)
     regions, branches, workplaces = zip(*paths, strict=True) if paths else ((), (), ())
     await db.execute(
         SQL["stage_units"], regions, branches, workplaces,
@@ -183,7 +183,7 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     return [Problem(row["line"], label, "ambiguous_unit", message, row["unit"], row["external_id"]) for row in lines]
 
 
-async def merge(db: Connection, columns: Columns, *, time_zone: str, now: datetime) -> Merged:
+async def merge(db: Connection, columns: Columns, *, time_zone: str, now: datetime) -> MergeCounts:
     """Update people to match the staging tables.
 
     Args:
@@ -199,7 +199,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
         [column.label for column in columns.attributes],
         timeout=STATEMENT_TIMEOUT,
     )
-    await db.execute("select refresh_statistics('staged_unit')", timeout=STATEMENT_TIMEOUT)
+    await db.execute(SQL["analyze_staged_units"], timeout=STATEMENT_TIMEOUT)
     await db.execute(SQL["recognise_people"], attributes, timeout=STATEMENT_TIMEOUT)
     known = await db.fetchrow(SQL["count_known"], timeout=STATEMENT_TIMEOUT)
     assert known is not None
@@ -211,7 +211,6 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
     if created or known["changed"]:
         await db.execute(SQL["insert_addresses"], timeout=STATEMENT_TIMEOUT)
     if created + known["changed"] > _WORTH_ANALYSING:
-        # a launch may follow at once
-        await db.execute("select refresh_statistics('person', 'address', 'unit')", timeout=STATEMENT_TIMEOUT)
+        await db.execute(SQL["analyze_people"], timeout=STATEMENT_TIMEOUT)
     unreachable = await db.fetchval(SQL["count_unreachable"], timeout=STATEMENT_TIMEOUT)
-    return Merged(created, known["changed"], known["same"], unreachable)
+    return MergeCounts(created, known["changed"], known["same"], unreachable)

@@ -216,3 +216,15 @@ where not exists (select from address as a where a.person_id = p.person_id);
 update person p set attributes = p.attributes - $1::text[]
 from staged_person s
 where s.external_id = p.external_id and p.attributes ?| $1::text[];
+
+-- name: analyze_staged_people
+-- Renews the planner's statistics of the rows that were staged, before they are joined.
+select refresh_statistics('staged_person');
+
+-- name: analyze_staged_units
+-- Renews the planner's statistics of the units that were staged, before people are given theirs.
+select refresh_statistics('staged_unit');
+
+-- name: analyze_people
+-- Renews the planner's statistics after a large import, as a launch may follow at once.
+select refresh_statistics('person', 'address', 'unit');

@@ -87,7 +87,7 @@ class ConsentReport:
     written: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the report as plain values."""
         return asdict(self) | {"problems": [problem.to_json() for problem in self.problems]}
 
 

@@ -35,7 +35,7 @@ class AddressSuppressions:
     history: Sequence[LedgerEntry]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the suppressions as plain values."""
         return asdict(self)
 
 
@@ -49,7 +49,7 @@ class MemberSuppressions:
     addresses: Sequence[AddressSuppressions]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the suppressions as plain values."""
         return asdict(self)
 
 

@@ -13,9 +13,9 @@ from rich.console import RenderableType
 from rich.panel import Panel
 
 from ballots.ballots import Ballot, get_ballot
-from ballots.counts import UnitTurnout, find_differences, refresh_reach, totals, unit_counts
+from ballots.counts import UnitTurnout, find_differences, find_totals, refresh_reach, unit_counts
 from ballots.figures import percent, threshold
-from ballots.score import Score, assess_unit, score, votes_needed
+from ballots.score import Score, assess_unit, find_score, votes_needed
 from campaigns.launch import launch, launch_step_now
 from core.db import Connection, load_queries
 from core.plurals import plural, verb
@@ -72,7 +72,7 @@ class BallotScenario(Scenario):
         """Return how many votes are confirmed, and how many are needed."""
         if self._ballot is None:
             return None
-        counted = await totals(db, self._ballot.ballot_id)
+        counted = await find_totals(db, self._ballot.ballot_id)
         goal = votes_needed(float(self._ballot.threshold), counted["electorate"])
         return ScenarioFigures("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
 
@@ -136,7 +136,7 @@ async def check_voters(
 
 
 async def _turnout(db: Connection, ballot_id: int, now: datetime) -> Summary:
-    current = await score(db, ballot_id, now)
+    current = await find_score(db, ballot_id, now)
     branches = await unit_counts(db, ballot_id, "branch")
     figures = asdict(current)
     for one_constituency in ("constituencies", "unit_id", "name"):

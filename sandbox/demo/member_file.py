@@ -134,7 +134,7 @@ class MemberFile:
     problems: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return the counts as JSON values."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "path"} | {"path": str(self.path)}
 
 

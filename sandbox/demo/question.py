@@ -92,11 +92,11 @@ class QuestionScenario(Scenario):
         """Count the answers; return `questions`, and the people who were asked back and answered."""
         expected = ExpectedAnswers(self._questions, people)
         expected.follow(environment.sandbox.record.acts)
-        wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["units_of_people"])}
+        wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["list_units_of_people"])}
         counted = [await _count_question(db, question, expected, wards) for question in self._questions]
         scanned = sum(question.scanned for question in counted)
-        asked_back = await db.fetch(SQL["asked_back"])
-        answered_by_hand = await db.fetch(SQL["staff_answers"])
+        asked_back = await db.fetch(SQL["list_asked_back"])
+        answered_by_hand = await db.fetch(SQL["list_staff_answers"])
         summary = {
             "questions": [question.summary for question in counted],
             "asked_back": sum(row["n"] for row in asked_back),
@@ -200,9 +200,9 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
 
 async def _check_conversations(db: Connection, environment: Environment, expected: ExpectedAnswers) -> list[Check]:
     """Compare the effects of answers: staff see the low ones, and unclear ones were asked back."""
-    low = await db.fetch(SQL["low_answers"])
-    asked_back = await db.fetch(SQL["asked_back"])
-    by_staff = await db.fetch(SQL["staff_answers"])
+    low = await db.fetch(SQL["list_low_answers"])
+    asked_back = await db.fetch(SQL["list_asked_back"])
+    by_staff = await db.fetch(SQL["list_staff_answers"])
     texts = environment.sandbox.twilio.messages
     return [
         compare(

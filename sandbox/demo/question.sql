@@ -14,26 +14,26 @@ select r.source, count(*) as n
 -- Words that are kept, with who said them.
 select r.person_id, c.comment from response r join response_comment c using (response_id) where r.question_id = $1;
 
--- name: units_of_people
+-- name: list_units_of_people
 -- The ward that each person is counted in, as its path; empty for people without a ward.
 select p.person_id,
        coalesce((select unit_path(u.lineage) from unit u where u.unit_id = p.unit_id), '') as path
   from person p;
 
--- name: low_answers
+-- name: list_low_answers
 -- People whose low answer staff see, or saw.
 select distinct c.subject_id, r.person_id
   from reply r join message_any m using (message_id) join campaign c on c.campaign_id = m.campaign_id
  where r.why_open = 'low_answer';
 
--- name: asked_back
+-- name: list_asked_back
 -- How often people were asked back about a question.
 select c.subject_id, m.person_id, count(*) as n
   from reply r join message_any m using (message_id) join campaign c on c.campaign_id = m.campaign_id
  where r.asked_back_at is not null
  group by c.subject_id, m.person_id;
 
--- name: staff_answers
+-- name: list_staff_answers
 -- Staff replies that a provider took.
 select m.address, count(*) as n
   from transactional t join message_any m using (message_id)

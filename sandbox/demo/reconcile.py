@@ -64,7 +64,7 @@ class People:
         by_address: dict[tuple[str, str], set[int]] = {}
         for row in await db.fetch(SQL["list_addresses"]):
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
-        links, texts = await db.fetch(SQL["recipients_of_links"]), await db.fetch(SQL["recipients_of_texts"])
+        links, texts = await db.fetch(SQL["list_recipients_of_links"]), await db.fetch(SQL["list_recipients_of_texts"])
         return cls(
             by_link={row["digest"]: Addressee(row["person_id"], row["subject_id"]) for row in links},
             by_text={row["provider_id"]: Addressee(row["person_id"], row["subject_id"]) for row in texts},

@@ -14,13 +14,13 @@ select count(*)
   from suppression s join suppression_event e using (event_id)
  where s.reason = 'opted_out' and e.source = 'twilio';
 
--- name: recipients_of_links
+-- name: list_recipients_of_links
 -- The message with each confirm link: its recipient, and its subject.
 select l.digest, m.person_id, c.subject_id
   from link l join message m using (message_id) join campaign c on c.campaign_id = m.campaign_id
  where l.action = 'confirm';
 
--- name: recipients_of_texts
+-- name: list_recipients_of_texts
 -- Each text, for every try: its recipient and its subject, which is null for a text of no campaign.
 select t.provider_id, m.person_id, c.subject_id
   from (

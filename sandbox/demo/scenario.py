@@ -20,7 +20,7 @@ from campaigns.spec import load_campaign_file
 from campaigns.variables import RESERVED
 from core.access import Actor, ActorKind
 from core.db import Connection, connect
-from people.imports.imports import import_people
+from people.imports.imports import ImportOptions, import_people
 from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from sandbox.demo.environment import Environment, Organisation, open_environment
@@ -67,7 +67,7 @@ class Scenario(ABC):
     """How many people are made up, unless somebody says otherwise."""
     population_words: ClassVar[str]
     """All of them, in words: a union of 12,000 members."""
-    mapping: ClassVar[ColumnMapping | None] = None
+    mapping: ClassVar[ColumnMapping] = ColumnMapping()
     """Meaning of columns of the made-up file whose names do not say."""
 
     @abstractmethod
@@ -143,7 +143,7 @@ async def play(scenario: Scenario, options: Options, progress: DemoProgress, hos
 async def _bring_in_people(
     scenario: Scenario, options: Options, progress: DemoProgress, environment: Environment
 ) -> ImportReport:
-    path, mapping, settings = options.file, None, environment.runtime.settings
+    path, mapping, settings = options.file, ColumnMapping(), environment.runtime.settings
     if path is None:
         path, mapping = environment.home / "members.csv", scenario.mapping
         people = scenario.people if options.people is None else options.people
@@ -158,11 +158,13 @@ async def _bring_in_people(
         return await import_people(
             environment.runtime.pool,
             path,
-            reserved=RESERVED,
-            mapping=mapping,
+            ImportOptions(
+                reserved=RESERVED,
+                mapping=mapping,
+                region=settings.sms_region,
+                time_zone=settings.time_zone,
+            ),
             actor=ACTOR,
-            region=settings.sms_region,
-            time_zone=settings.time_zone,
             progress=note_rows,
         )
 

@@ -22,7 +22,9 @@ from sandbox.twilio.simulator import Twilio
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 PAGE_SIZE: Final = 50
+"""Messages on a page of the list if the request names no number, as at Twilio."""
 MAX_PAGE_SIZE: Final = 1000
+"""Messages on a page of the list."""
 
 
 class TwilioApi:

@@ -16,6 +16,7 @@ Direction = Literal["outbound-api", "outbound-reply", "inbound"]
 
 FINAL: Final = frozenset({"delivered", "undelivered", "failed", "canceled", "received", "read"})
 PRICE_PER_SEGMENT: Final = 0.0463
+"""Dollars that a segment costs."""
 
 
 class MessageStage(NamedTuple):

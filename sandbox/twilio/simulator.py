@@ -25,6 +25,7 @@ Handset = Callable[[Message], None]
 
 PLAIN: Final = Trick("an ordinary number")
 MAX_BODY_LENGTH: Final = 1600
+"""Characters of a text; a longer one is refused (error 21617)."""
 _PHONE: Final = re.compile(r"\+[1-9]\d{6,14}")
 _SENDER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
 _SERVICE: Final = re.compile(r"MG[0-9a-f]{32}", re.IGNORECASE)

@@ -22,7 +22,9 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 _NUMBER: Final = re.compile(r"[1-9]\d{6,14}")
 _SENDER: Final = re.compile(r"[1-9]\d{2,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 MAX_BODY_LENGTH: Final = 1000
+"""Characters of a text; a longer one is refused."""
 MAX_PERIOD: Final = timedelta(hours=24)
+"""Longest time between the first and the last moment of a search."""
 _GENERAL: Final = {
     401: ("unauthorized", "Unauthorized", "You did not provide correct credentials."),
     403: ("forbidden", "Forbidden", "Your account does not have permission to perform this action."),

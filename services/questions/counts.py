@@ -102,17 +102,12 @@ async def compact_answers(db: Connection) -> int:
 
 
 def shares(counts: Sequence[int]) -> tuple[str, ...]:
-    """Format the shares of all answers in whole per cent, `41%`, so that they add up to 100; "" if nobody answered.
+    """Format the shares of all answers in whole per cent, `41%`; "" if nobody answered.
 
-    Each share is rounded down, and the missing per cents go to the shares that lost most.
+    Each is rounded by itself, a half up, so equal counts have equal shares. Their sum may be 99 or 101.
     """
     total = sum(counts)
-    if not total:
-        return tuple("" for _ in counts)
-    whole = [100 * n // total for n in counts]
-    for place in sorted(range(len(counts)), key=lambda place: -(100 * counts[place] % total))[: 100 - sum(whole)]:
-        whole[place] += 1
-    return tuple(f"{part}%" for part in whole)
+    return tuple(f"{(200 * n + total) // (2 * total)}%" if total else "" for n in counts)
 
 
 def _complete(question: Question, counted: Mapping[str, int]) -> dict[str, int]:

@@ -7,7 +7,8 @@ from typing import Final
 
 from core.folding import fold
 
-_JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u00ad]")
+_JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Apostrophes, and characters that nobody sees."""
 _WORDS: Final = re.compile(r"[^\W_]+")
 
 

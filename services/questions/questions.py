@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from core.access import Actor
+from core.answer_phase import AnswerPhase, phase_of
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
@@ -22,8 +23,6 @@ from services.questions.phrases import fold_phrase
 from services.questions.spec import QuestionSpec
 
 SQL: Final = load_queries(__file__)
-
-QuestionPhase = Literal["before", "open", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +109,9 @@ class Question:
         """Return an option by its name; None if it has none of that name."""
         return next((option for option in self.options if option.name == name), None)
 
-    def phase(self, now: datetime) -> QuestionPhase:
+    def phase(self, now: datetime) -> AnswerPhase:
         """Tell whether it is still to open, open, or closed at a moment."""
-        if self.opens_at is not None and now < self.opens_at:
-            return "before"
-        return "open" if now < self.closes_at else "closed"
+        return phase_of(self.opens_at, self.closes_at, now)
 
     def local(self, at: datetime, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December, 12:00`."""
@@ -151,7 +148,7 @@ async def create_question(
     opens, closes = _times(spec, zone)
     words = _words(spec)[DEFAULT]
     async with db.transaction():
-        await db.execute(SQL["one_letter_at_a_time"])
+        await db.execute(SQL["lock_letters"])
         question_id = await db.fetchval(
             SQL["create_question"], spec.name, spec.title, spec.organisation or "", spec.asks, words.comment, opens,
             closes, zone, spec.translations_json(), await create_goal(db, f"question {spec.name}"), now,
@@ -206,18 +203,6 @@ async def get_question(db: Connection, name: str) -> Question:
         names = await question_names(db)
         known = names_instead(name, names) if names else "Make one with: muster question create FILE"
         raise NotFound(f"There is no question {name}.", remedy=known)
-    return question_of(dict(row))
-
-
-async def question_by_id(db: Connection, question_id: int) -> Question:
-    """Look up a question by its id.
-
-    Raises:
-        NotFound: there is none.
-    """
-    row = await db.fetchrow(SQL["question_by_id"], question_id)
-    if row is None:
-        raise NotFound(f"There is no question {question_id}.")
     return question_of(dict(row))
 
 

@@ -1,4 +1,4 @@
--- name: one_letter_at_a_time
+-- name: lock_letters
 -- Makes the second of two questions that are created at once wait, so that they get different letters.
 select pg_advisory_xact_lock(hashtextextended('question letter', 0));
 
@@ -41,10 +41,6 @@ update question set closes_at = $2 where question_id = $1 and closes_at > $3 and
 -- name: get_question
 -- A question by its name, with its answers.
 select * from question_described where name = $1;
-
--- name: question_by_id
--- The same by its id.
-select * from question_described where question_id = $1;
 
 -- name: list_names
 -- Names of questions, the soonest to close first.

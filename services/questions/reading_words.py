@@ -15,30 +15,34 @@ from typing import Any
 class ReadingWords:
     """Words around an answer, folded.
 
+    Those that are words, no patterns, are the keys of each language in `reading_words.toml`, where each has a comment.
+
     Attributes:
-        choice: a digit at the beginning, with a letter behind it or, as some write, before it; no "10", "2nd", "1/2".
-        several: another digit behind it.
-        counted: the beginning of what a number counts or of a time that it is part of, whatever the number.
-        before: words before an answer that change nothing.
-        after: words of politeness behind it.
-        joins: words with which a comment begins.
-        contrasts: words that begin another clause.
-        numbers: digits in words.
-        announces: words before a digit.
-        counting: words between a number and what it counts.
-        singular: words that 1 counts.
-        endings: endings of such words.
-        verbs: words before which 1 counts any word.
-        uncounted: words that no number counts.
-        plain: words beyond which a number counts nothing.
-        negations: words by which something is not meant.
-        speakers: words before them that leave them about the answer.
-        no: the same of "no", where it is more than a lack.
-        opposites: beginnings of a word that make it the opposite.
-        harmless: negations that take nothing back.
-        corrects: words before the answer that counts instead.
-        ones: words before "one" that make it no number.
-        glue: other words in the clause of such an answer.
+        choice: a digit that is chosen, at the beginning, maybe with a letter before or behind it: "2", "2b", "b2" and
+            "option 2", but not "10", "2nd" and "1/2".
+        several: another digit behind a chosen one, of which neither counts then: "or 3".
+        counted: what makes any digit before it no choice, but a measure or part of a time: "more hours", "pm".
+        before: words before an answer that change nothing: "very", "it was".
+        after: words of politeness behind an answer, which are no comment: "thanks".
+        joins: words that begin a comment behind an answer: "because" in "good because of the staff".
+        contrasts: words that begin a clause of its own, so that a "no" there is not about the answer: "but".
+        numbers: digits in words, and the digit of each: "two" and "2".
+        announces: words that may stand before a chosen digit: "option".
+        counting: words that may stand between 1 and what it counts: "other" in "1 other letter".
+        singular: words that 1 counts, so that it is no choice: "letter" in "1 letter came".
+        endings: endings of further words that 1 counts: "tion" of "operation".
+        verbs: words before which 1 counts whatever word stands there: "was" in "1 porter was rude".
+        uncounted: words that are not counted even there, so that 1 is a choice: "staff" in "1 staff was great".
+        plain: words that are no nouns, so that a number counts nothing beyond them: "the" in "1 the nurse was kind".
+        negations: words that deny an answer, where nothing but `speakers` stands before them: "not", "cannot".
+        speakers: words before a negation that leave it about the answer: "I" in "1 I cannot come", but not "staff" in
+            "4 the staff could not stop helping".
+        no: "no" where it denies the answer, and does not only say what was missing: "1 no good", not "4 no parking".
+        opposites: beginnings that make a word the opposite of an answer: "un" of "unhappy".
+        harmless: phrases with a negation that deny no answer: "cannot complain".
+        corrects: words before another answer, which then counts instead: "sorry", "I meant".
+        ones: words before "one" that make it no number: "no" in "no one".
+        glue: other words that may stand beside a correcting answer in its clause: "it", "should", "be".
     """
 
     choice: re.Pattern[str]

@@ -48,6 +48,7 @@ class PresentAnswer:
         answer: its name.
         message_id: the message it answers.
         at: when it was given; aware.
+        repeated_ids: the responses right before it that gave the same answer, oldest first.
         comment_ids: comments left beside it since that stand, oldest first.
     """
 
@@ -55,6 +56,7 @@ class PresentAnswer:
     answer: str
     message_id: int | None
     at: datetime
+    repeated_ids: tuple[int, ...]
     comment_ids: tuple[int, ...]
 
 
@@ -181,8 +183,10 @@ async def change_dates(
 
 async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:
     """Return a person's present answer to a question; None while they have none."""
-    row = await db.fetchrow(SQL["present_answer"], question_id, person_id)
-    return None if row is None else PresentAnswer(**{**row, "comment_ids": tuple(row["comment_ids"])})
+    row = await db.fetchrow(SQL["find_present_answer"], question_id, person_id)
+    if row is None:
+        return None
+    return PresentAnswer(**{**row, **{ids: tuple(row[ids]) for ids in ("repeated_ids", "comment_ids")}})
 
 
 async def _lock(db: Connection, question_id: int, person_id: int, answer: str | None) -> int:

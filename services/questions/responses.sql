@@ -109,18 +109,32 @@ from response r
 left join response undone on undone.retracts = r.response_id
 where r.response_id = $1;
 
--- name: present_answer
--- The present answer of a person, and the comments that they have left since and not taken back.
+-- name: find_present_answer
+-- The present answer of a person, the same answer given before it in a row (somebody who says "good" twice has said one
+-- thing), and the comments that they have left since and not taken back.
 select
-  s.response_id, s.answer, r.message_id, r.at,
+  s.response_id, s.answer, r.message_id, r.at, same.ids as repeated_ids,
   array(
     select later.response_id
     from response later
-    where later.question_id = $1 and later.person_id = $2 and later.response_id > s.response_id
+    where later.question_id = $1 and later.person_id = $2 and later.response_id > coalesce(same.ids[1], s.response_id)
       and later.answer is null and later.retracts is null
       and not exists (select from response undone where undone.retracts = later.response_id)
     order by later.response_id
   ) as comment_ids
 from response_status s
 join response r using (response_id)
+cross join lateral (
+  select array(
+    select v.response_id
+    from valid_response v
+    where v.question_id = $1 and v.person_id = $2 and v.answer = s.answer and v.response_id <> s.response_id
+      and not exists (
+        select from valid_response other
+        where other.question_id = $1 and other.person_id = $2 and other.answer <> s.answer
+          and (other.at, other.response_id) > (v.at, v.response_id)
+      )
+    order by v.response_id
+  ) as ids
+) as same
 where s.question_id = $1 and s.person_id = $2;

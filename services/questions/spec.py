@@ -26,6 +26,11 @@ NOT_NAMES: Final = frozenset(
 )
 """Names of other readings of a reply, which no answer may have."""
 _NOT_ANSWERS: Final = frozenset(fold_phrase(word) for word in NETWORK_WORDS)
+_ADDED: Final = frozenset([
+    "a", "all", "it", "me", "now", "ok", "okay", "please", "pls", "plz", "sms", "text", "texts", "thank", "thanks",
+    "thx", "this", "today", "us", "you",
+])  # fmt: skip
+"""Words that people leave out or put beside a word at will: “CANCEL please” comes as CANCEL, too."""
 
 
 def _answer_name(value: str) -> str:
@@ -34,6 +39,14 @@ def _answer_name(value: str) -> str:
     if value in NOT_NAMES:
         raise ValueError(f"“{value}” already means something in replies; choose another name")
     return value
+
+
+def _network_word_in(phrase: str) -> str | None:
+    """Return the word of a folded phrase that networks act on, if nothing beside it has a meaning; else None."""
+    if phrase in _NOT_ANSWERS:
+        return phrase
+    meant = " ".join(word for word in phrase.split() if word not in _ADDED)
+    return meant if meant in _NOT_ANSWERS else None
 
 
 def _digit(value: object) -> object:
@@ -130,10 +143,11 @@ class QuestionSpec(SpecTable):
             plain = fold_phrase(phrase)
             if not plain:
                 raise ValueError(f"{key}: “{phrase}” has no letters or digits that somebody could text")
-            if plain in _NOT_ANSWERS:
+            if (word := _network_word_in(plain)) is not None:
+                short = "" if word == plain else f"easily sent as “{word}”, "
                 raise ValueError(
-                    f"{key}: “{phrase}” is a word that mobile networks act on themselves, so it never arrives as an"
-                    " answer; choose another"
+                    f"{key}: “{phrase}” is {short}a word that mobile networks act on themselves, so it never arrives as"
+                    " an answer; choose another"
                 )
             if plain.isdigit():
                 raise ValueError(f"{key}: “{phrase}” is a number; give the answer a digit instead")

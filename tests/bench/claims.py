@@ -12,7 +12,7 @@ import asyncpg
 
 from core.db import Connection, connect, load_queries, open_pool
 from core.db.logins import address_as
-from messaging.outbox.claim import Claimed, DueQueue
+from messaging.outbox.claim import ClaimedMessage, DueQueue
 from messaging.outbox.claim import claim as take
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
@@ -132,7 +132,7 @@ async def work(place: Place) -> None:
     if len(taken.messages) != CLAIM_SIZE:
         raise RuntimeError(f"{len(taken.messages)} were claimed")
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
-    last: list[Claimed] = []
+    last: list[ClaimedMessage] = []
     for batch in batches:
         outcomes = [Outcome(message.message_id, message.attempt, State.ACCEPTED, reply="250 ok") for message in last]
         intents = [
@@ -148,5 +148,5 @@ async def work(place: Place) -> None:
         last = batch
 
 
-def _digest(action: str, message: Claimed) -> bytes:
+def _digest(action: str, message: ClaimedMessage) -> bytes:
     return f"{action}{message.message_id:031d}".encode()

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundEmail
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import Composers
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, middle
@@ -68,7 +68,7 @@ class Post:
             composers = Composers(self.runtime.settings, self.runtime.keyring)
             composer = await composers.get(db, row["step_id"], "email")
             said = {**row["variables"], **variables}
-            claimed = Claimed(row["message_id"], 1, row["address"], said, row["sender_id"], 0)
+            claimed = ClaimedMessage(row["message_id"], 1, row["address"], said, row["sender_id"], 0)
             outbound = composer.compose(claimed, self.runtime.clock()).outbound
         assert isinstance(outbound, OutboundEmail)
         return outbound

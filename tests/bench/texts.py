@@ -17,7 +17,7 @@ import aiohttp
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundText
 from messaging.channels.twilio.channel import RETRIES
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import Composers
 from tests.bench.processes import python
 from tests.bench.report import RATE, Bar, Report, middle
@@ -110,7 +110,7 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
         )
     for row in rows:
         outbound = composer.compose(
-            Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
+            ClaimedMessage(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
         ).outbound
         assert isinstance(outbound, OutboundText)
         callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={outbound.signed_id}{RETRIES}"

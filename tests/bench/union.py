@@ -7,7 +7,7 @@ from typing import Final
 
 from ballots.spec import BallotSpec
 from campaigns.campaigns import create_campaign
-from campaigns.launch import Launched, launch
+from campaigns.launch import LaunchResult, launch
 from campaigns.spec import CampaignSpec
 from core.db import connect, load_queries
 from core.db.logins import address_as
@@ -50,7 +50,7 @@ async def make_campaign(runtime: Runtime, name: str, channel: str) -> int:
     return (await create_campaign(runtime, spec, operator("bench"), own=ballot)).campaign_id
 
 
-async def launch_campaign(runtime: Runtime, campaign_id: int) -> tuple[int, Launched]:
+async def launch_campaign(runtime: Runtime, campaign_id: int) -> tuple[int, LaunchResult]:
     """Launch one; returns its step's id, and what the launch came to."""
     (launched,) = await launch(runtime, campaign_id, operator("bench"))
     return launched.step_id, launched

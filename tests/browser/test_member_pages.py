@@ -59,13 +59,15 @@ async def test_a_keyboard_reaches_every_button_and_shows_where_it_is(runtime: Ru
     window = await browser.new_page(viewport=NARROW)
     await window.set_content((await every_page(runtime, "en"))["question"])
     reached = []
-    for _ in range(8):
+    for _ in range(20):
         await window.keyboard.press("Tab")
+        if await window.evaluate("document.activeElement === document.body"):
+            break
         reached.append(
             await window.evaluate(
                 "document.activeElement.value || document.activeElement.lang || document.activeElement.textContent"
             )
         )
-        assert await window.evaluate("getComputedStyle(document.activeElement).outlineStyle") in {"solid", "none"}
-    assert reached[:5] == ["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
-    assert reached[5:7] == ["What we send you, and how", "cy"]
+        shown = await window.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert shown == "solid", reached[-1]
+    assert reached == ["voted", "not_yet", "no_ballot_paper", "call_me", "stop", "What we send you, and how", "cy"]

@@ -100,10 +100,10 @@ class Providers:
                 for mail in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
-                Arrival(keyring.verify_id(sign_id, "status"), "sms", message.to, sign_id, message.created)
+                Arrival(keyring.verify_id(signed_id, "status"), "sms", message.to, signed_id, message.created)
                 for message in self.sandbox.twilio.messages
                 if message.direction == "outbound-api"
-                for sign_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
+                for signed_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
             ]
             return mails + texts
 
@@ -123,9 +123,9 @@ class Providers:
 
         async def read() -> dict[str, int | None]:
             return {
-                message.sid: keyring.verify_id(sign_id, "status")
+                message.sid: keyring.verify_id(signed_id, "status")
                 for message in self.sandbox.twilio.messages
-                for sign_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
+                for signed_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
             }
 
         return self.do(read())

@@ -8,7 +8,8 @@ from messaging.outbox.claim import claim
 from messaging.outbox.outcome_writer import OutcomeWriter
 from messaging.outbox.outcomes import Intent, Outcome
 from messaging.states import State
-from tests.support.outbox_rows import NOON, add_messages, add_step, dispatcher, until
+from tests.support.outbox_rows import NOON, add_messages, add_step, dispatcher
+from tests.support.waiting import until
 
 OTHERS = "from pg_stat_activity where datname = current_database() and pid <> all ($1)"
 

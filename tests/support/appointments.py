@@ -11,15 +11,14 @@ import asyncpg
 
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch
-from campaigns.variables import RESERVED
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.claim import DueQueue, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.states import State
 from muster.operator import operator
-from people.imports.imports import import_people
 from tests.support.electorate import campaign_spec, connected
+from tests.support.member_files import import_members
 from tests.support.outbox_rows import NOW_SQL, dispatcher
 from tests.support.questions import add_question
 
@@ -41,7 +40,7 @@ def loader(runtime: Runtime, folder: Path) -> Load:
         width = HEADER.count(",")
         text = "".join(f"{line}{',' * (width - line.count(','))}\n" for line in lines)
         path.write_text(HEADER + text, encoding="utf-8")
-        report = await import_people(runtime.pool, path, reserved=RESERVED, clock=runtime.clock, actor=operator("test"))
+        report = await import_members(runtime.pool, path, clock=runtime.clock)
         assert {problem.code for problem in report.problems} <= {"unreadable_date"}
 
     return load

@@ -88,7 +88,7 @@ def bare_postgres(binaries: Path, *, certificate: trustme.LeafCert | None = None
     _run(
         [binaries / "initdb", "-D", data, "-U", ADMIN, "--auth=scram-sha-256", "--pwfile", words, "--encoding=UTF8"]
     ).communicate()
-    server = BarePostgres(binaries, _free_port())
+    server = BarePostgres(binaries, free_port())
     options: dict[str, object] = {
         "port": server.port,
         "listen_addresses": "127.0.0.1",
@@ -126,7 +126,8 @@ def _run(words: Sequence[str | Path]) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -44,9 +44,9 @@ POSTMARK_LOGINS = ("muster:the new password of postmark", "muster:the old passwo
 _numbers = count(1)
 
 
-def payload(provider: str, name: str, sign_id: str) -> dict[str, Any]:
+def payload(provider: str, name: str, signed_id: str) -> dict[str, Any]:
     text = (DATA / provider / f"{name}.json").read_text(encoding="utf-8")
-    body: dict[str, Any] = json.loads(text.replace("SEAL", sign_id))
+    body: dict[str, Any] = json.loads(text.replace("SEAL", signed_id))
     return body
 
 

@@ -1,12 +1,13 @@
 """Member files that are imported, and who is there afterwards."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from campaigns.variables import RESERVED
 from core.db import Pool
 from muster.operator import operator
-from people.imports.imports import import_people
+from people.imports.imports import ImportOptions, import_people
 from people.imports.report import ImportReport
 
 
@@ -16,8 +17,16 @@ def write(tmp_path: Path, text: str, name: str = "members.csv") -> Path:
     return path
 
 
-async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
-    return await import_people(pool, write(tmp_path, text), reserved=RESERVED, **{"actor": operator("test")} | options)
+async def import_members(pool: Pool, path: Path, **given: Any) -> ImportReport:
+    """Import a file; what is given is an option of the import, or another argument of it."""
+    names = {field.name for field in fields(ImportOptions)}
+    options = {"reserved": RESERVED} | {name: value for name, value in given.items() if name in names}
+    others = {"actor": operator("test")} | {name: value for name, value in given.items() if name not in names}
+    return await import_people(pool, path, ImportOptions(**options), **others)
+
+
+async def load(pool: Pool, tmp_path: Path, text: str, **given: Any) -> ImportReport:
+    return await import_members(pool, write(tmp_path, text), **given)
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int]:

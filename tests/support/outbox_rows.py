@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,8 +21,8 @@ from messaging.content.templates import Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import DueQueue
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
-from messaging.outbox.history import history
-from messaging.outbox.reconcile import Reconciled, reconcile
+from messaging.outbox.history import find_history
+from messaging.outbox.reconcile import ReconcileCounts, reconcile
 from messaging.states import ChannelName
 from sandbox import Sandbox
 
@@ -160,7 +158,7 @@ async def states(db: Connection, step: Step) -> dict[str, int]:
 
 async def events(db: Connection, message_id: int) -> list[tuple[str | None, str, str | None]]:
     """The history of a message as staff read it: some lines of it are in columns and not in events."""
-    return [(event.state, event.source, event.code) for event in await history(db, message_id)]
+    return [(event.state, event.source, event.code) for event in await find_history(db, message_id)]
 
 
 async def lose_outcomes(db: Connection) -> None:
@@ -210,21 +208,13 @@ async def deliver(runtime: Runtime) -> DispatchCounts:
         return await dispatcher.run(until_idle=True)
 
 
-async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + seconds
-    while not await true():
-        assert time.monotonic() < deadline, "it did not become so in time"
-        await asyncio.sleep(0.02)
-
-
 def later(**parts: float) -> datetime:
     return NOON + timedelta(**parts)
 
 
 async def reconcile_steadily(
     runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float
-) -> Reconciled:
+) -> ReconcileCounts:
     """One reconciliation by a worker whose heartbeat has long been steady."""
     dispatcher_id = await runtime.pool.fetchval(
         "insert into dispatcher (name, until, steady_since)"

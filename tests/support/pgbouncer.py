@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tests.support.bare_postgres import STANDIN, BarePostgres
+from tests.support.bare_postgres import STANDIN, BarePostgres, free_port
 
 DEBIAN_12: Final = Path("/usr/sbin/pgbouncer")
 NEWER: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "muster/pgbouncer"
@@ -38,7 +38,7 @@ def pooled(
     """
     assert program.exists(), "bash .ci/pgbouncer installs it"
     home = Path(tempfile.mkdtemp(prefix="muster-pooler-"))
-    port = _free_port()
+    port = free_port()
     keeps = "max_prepared_statements = 200\n" if program == NEWER else ""
     (home / "users.txt").write_text("".join(f'"{name}" "{word}"\n' for name, word in passwords.items()))
     (home / "pgbouncer.ini").write_text(
@@ -72,9 +72,3 @@ def pooled(
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,8 +9,8 @@ from typing import Any
 from core.db import Connection
 from staff.passkeys import Site, authentication_options
 from staff.second_factor import (
-    add_passkey,
     passkey_options,
+    set_up_passkey,
 )
 from staff.second_factor_check import prove_by_code, sign_in_by_passkey
 from staff.sessions import Device
@@ -31,7 +31,9 @@ async def prove(db: Connection, token: str, code: str, *, at: datetime, came_fro
 async def make_passkey(db: Connection, token: str, *, at: datetime = NOW) -> tuple[PasskeyDevice, str]:
     device, staff = PasskeyDevice(SITE.origin), await who(db, token, now=at)
     options = json.loads(await passkey_options(db, SITE, staff, now=at))
-    proof = await add_passkey(db, SITE, staff, token, device.create(options), settings=SETTINGS, device=LAPTOP, now=at)
+    proof = await set_up_passkey(
+        db, SITE, staff, token, device.create(options), settings=SETTINGS, device=LAPTOP, now=at
+    )
     assert proof is not None
     return device, proof.token
 

@@ -7,7 +7,7 @@ from email.policy import default
 
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundEmail, OutboundText
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import Composers
 from tests.support.electorate import NOW, connected
 
@@ -21,7 +21,7 @@ async def said(muster: Runtime) -> dict[str, str]:
             " from message m join person p using (person_id) where m.state = 'queued' order by m.message_id"
         )
         for row in rows:
-            claimed = Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 1)
+            claimed = ClaimedMessage(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 1)
             outbound = (await composers.get(db, row["step_id"], row["channel"])).compose(claimed, NOW).outbound
             if isinstance(outbound, OutboundText):
                 words[row["external_id"]] = outbound.body

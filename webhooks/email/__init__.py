@@ -12,11 +12,11 @@ from aiohttp import web
 
 from webhooks.email import providers
 from webhooks.email.inbound import InboundProvider, InboundReceiver
-from webhooks.email.receiver import EventReceiver, Provider, handler, source_of
+from webhooks.email.receiver import EventProvider, EventReceiver, handler, source_of
 from webhooks.inbound_log.inbound_log import Intake, ItemHandler
 
 
-class EmailProvider(Provider, InboundProvider, Protocol):
+class EmailProvider(EventProvider, InboundProvider, Protocol):
     """Interface of a provider that reports events and accepts mail."""
 
 

@@ -33,7 +33,9 @@ KEPT_FOR: Final = timedelta(days=800)
 MAX_FETCHES: Final = 20
 """Certificates of one topic that one network may make us fetch within a minute."""
 MAX_FETCHES_IN_ALL: Final = 200
+"""Certificates that all networks together may make us fetch within a minute."""
 MAX_CERTIFICATE_SIZE: Final = 16 * 1024
+"""Bytes of a certificate."""
 CERTIFICATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
 

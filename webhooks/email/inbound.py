@@ -39,7 +39,9 @@ MAX_UNKNOWN: Final = 2
 SLOT_TIMEOUT: Final = 5.0
 """Seconds that a further mail waits for a slot."""
 MAX_RECIPIENTS: Final = 20
+"""Recipients of one mail that are looked at, and attachments that are named."""
 MAX_HEADER_LENGTH: Final = 4000
+"""Characters kept of a header."""
 
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,76}", re.ASCII)
 _OWN: Final = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})

@@ -1,7 +1,7 @@
 """Receiver of email providers' events: each request is verified as the provider documents it, stored, then answered.
 
-A new provider is a module in `providers/` with a class that has `Provider`'s methods, which it names `PROVIDER`, one in
-`messaging/channels/smtp/relays/` for the header that carries our id, and a folder of payloads for its tests.
+A new provider is a module in `providers/` with a class that has `EventProvider`'s methods, `PROVIDER` at its end, one
+in `messaging/channels/smtp/relays/` for the header that carries our id, and payloads for its tests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Malformed(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ReceivedEvent:
     """Event as the provider sent it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Arrival:
     ignored: bool = False
 
 
-class Provider(Protocol):
+class EventProvider(Protocol):
     """Interface of a provider: the parts that differ between providers.
 
     Attributes:
@@ -82,7 +82,7 @@ class Provider(Protocol):
         """Tell whether the settings hold the key or password that verifies its webhooks."""
         ...
 
-    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         """Read the events in a request and verify its sender.
 
         Raises:
@@ -109,7 +109,7 @@ class EventReceiver:
         provider: the provider.
     """
 
-    def __init__(self, intake: Intake, provider: Provider) -> None:
+    def __init__(self, intake: Intake, provider: EventProvider) -> None:
         self._intake = intake
         self._provider = provider
 
@@ -129,7 +129,7 @@ class EventReceiver:
         await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))
         return web.Response()
 
-    async def _store(self, runtime: Runtime, arrival: Arrival) -> None:
+    async def _store(self, runtime: Runtime, arrival: ReceivedEvent) -> None:
         about = f"message:{arrival.message_id}" if arrival.message_id else f"{self._provider.name}:{arrival.key}"
         await self._intake.store(
             runtime,
@@ -196,7 +196,7 @@ def source_of(provider: str) -> str:
     return f"{provider}_event"
 
 
-def handler(provider: Provider) -> ItemHandler:
+def handler(provider: EventProvider) -> ItemHandler:
     """Return the handler that processes a provider's events."""
 
     async def apply(db: Connection, items: Sequence[Item]) -> None:
@@ -205,7 +205,7 @@ def handler(provider: Provider) -> ItemHandler:
     return apply
 
 
-def _reported(provider: Provider, item: Item) -> ReportedEvent:
+def _reported(provider: EventProvider, item: Item) -> ReportedEvent:
     event = provider.understand(item.payload["event"], item.received_at)
     if event is None:
         raise InputError(f"{provider.name} sent an event of an unknown kind.")

@@ -38,13 +38,17 @@ BATCH_SIZE: Final = 100
 SLOW_BATCH_SIZE: Final = 5
 """Slow items in one transaction: others wait for the rows it locks."""
 MAX_TRIES: Final = 15
+"""Tries of an item, before only staff can have it tried again."""
 MAX_PAUSE: Final = timedelta(minutes=10)
+"""Longest time between two tries of an item."""
 MAX_WAITING: Final = 5000
 """Items that may wait to be stored: a few seconds' worth."""
 MALFORMED_KEPT: Final = 1000
+"""Bodies that could not be read which are kept at once, of all senders."""
 MALFORMED_CAP: Final = 8 * 1024
 """Bytes kept of a body that could not be read."""
 MALFORMED_LASTS: Final = timedelta(days=7)
+"""Time for which such a body is kept."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +84,7 @@ class Intake:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[_Arrival] = []
+        self._waiting: list[_PendingItem] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def store(
@@ -116,7 +120,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
         row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
-        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.ANSWER_TIMEOUT))
+        self._waiting.append(_PendingItem(row, stored, loop.time() + in_time.ANSWER_TIMEOUT))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         with as_unavailable():  # the writer enforces the timeout
@@ -145,7 +149,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class _PendingItem:
     """Item that waits to be stored: its row, the future for the row's id, and the deadline (the loop's time)."""
 
     row: tuple[str, str, str, dict[str, Any], datetime, bool]
@@ -166,7 +170,7 @@ class _Arrival:
             self.stored.set_result(result)
 
 
-async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequence[_Arrival]:
+async def _without_links(runtime: Runtime, batch: Sequence[_PendingItem]) -> Sequence[_PendingItem]:
     """Return a batch with sign-in links masked; most batches have no sign of a link, and cost no look-up."""
     words = [arrival.row[2:4] for arrival in batch]
     if not document_might_hold(words):
@@ -179,7 +183,7 @@ async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequenc
     ]
 
 
-async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
+async def _store(runtime: Runtime, batch: Sequence[_PendingItem]) -> None:
     """Write a batch in one statement; if that fails, one by one, so that a bad row costs none of the others."""
     try:
         rows = await runtime.pool.fetch(SQL["store_items"], *zip(*(arrival.row for arrival in batch), strict=True))
@@ -305,7 +309,7 @@ async def process(
     return done
 
 
-async def process_these(
+async def process_now(
     runtime: Runtime, db: Connection, inbound_ids: Collection[int], handlers: Mapping[str, ItemHandler]
 ) -> bool:
     """Process some waiting items, whether or not they are due.

@@ -18,12 +18,12 @@ from core.runtime import Runtime
 from people.people_lock import lock_people_shared
 from webhooks.members.page_views import new_nonce
 from webhooks.members.pages import respond_to_unknown_link
-from webhooks.members.recipient import LinkPage, Pressed, Recipient, find_recipient, press, view_page
+from webhooks.members.recipient import ButtonPress, LinkPage, Recipient, find_recipient, use_page_view, view_page
 from webhooks.members.user_agents import classify, inconsistencies
 
 RecipientAction = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
 """Callback that does something for the member of a link, in one transaction."""
-OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
+OnPress = Callable[[web.Request, Connection, ButtonPress], Awaitable[web.Response]]
 """Response to the press of a button."""
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
@@ -59,7 +59,7 @@ class LinkAccess:
 
         return await self._let_in(request, do)
 
-    async def press(self, request: web.Request, act: OnPress, *, nonce: str, answer: str) -> web.Response:
+    async def handle_press(self, request: web.Request, act: OnPress, *, nonce: str, answer: str) -> web.Response:
         """Handle the press of a button on the member's page.
 
         Args:
@@ -72,7 +72,7 @@ class LinkAccess:
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
                 await lock_people_shared(db)
-                pressed = await press(db, token, self._page, now, nonce=nonce, answer=answer)
+                pressed = await use_page_view(db, token, self._page, now, nonce=nonce, answer=answer)
                 return None if pressed is None else await act(request, db, pressed)
 
         return await self._let_in(request, do)

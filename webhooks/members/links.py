@@ -11,8 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
+from campaigns.replies.confidence import PRESSED_IN_HASTE, PRESSED_ONCE, PRESSED_TWICE
 from campaigns.replies.opt_outs import resume_by_link
-from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
+from campaigns.replies.presses import answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
@@ -21,10 +22,18 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess
-from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import (
+    MAX_HASTY_TIME,
+    AnsweredView,
+    ViewStage,
+    find_used_answer,
+    nonce_key,
+    record_view,
+    suspicions,
+)
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
-from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
+from webhooks.members.recipient import ButtonPress, Recipient, store_press, view_page
 from webhooks.members.user_agents import classify, inconsistencies
 
 HONEYPOT_PATH: Final = "page"
@@ -69,10 +78,10 @@ class Links:
         form = await read_form(request)
         nonce, answer, words = form.get("nonce", ""), form.get("answer", ""), form.get("comment", "")
 
-        async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
-            return await _Press(request, db, pressed, nonce, answer, words).handle()
+        async def take(request: web.Request, db: Connection, press: ButtonPress) -> web.Response:
+            return await _AnswerPress(request, db, press, nonce, answer, words).handle()
 
-        return await self._link_access.press(request, take, nonce=nonce, answer=answer)
+        return await self._link_access.handle_press(request, take, nonce=nonce, answer=answer)
 
     async def honeypot(self, request: web.Request) -> web.Response:
         """Record that the hidden link was followed; answer as for an unknown link."""
@@ -93,11 +102,11 @@ def _honeypot(request: web.Request) -> str:
     return f"{way_back(request)}{find_token(request.match_info['token'])}/{HONEYPOT_PATH}"
 
 
-class _Press:
+class _AnswerPress:
     """One press of a button on a member's page."""
 
     def __init__(
-        self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str, words: str
+        self, request: web.Request, db: Connection, press: ButtonPress, nonce: str, button: str, words: str
     ) -> None:
         self._request = request
         self._db = db
@@ -107,7 +116,7 @@ class _Press:
         self._used = press.used
         self._nearby = press.nearby
         self._nonce = nonce
-        self._pressed = pressed
+        self._button = button
         self._words = words.strip()
         self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
@@ -117,11 +126,11 @@ class _Press:
         used = self._used
         if used is None:
             return await self._show_used_page()
-        if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
+        if self._button in UNDOS and used.stage == 1 and (signals := self._signals(used)):
             return await self._ask_again(signals)  # an answer stands until a person takes it back
-        match self._pressed:
+        match self._button:
             case "undo" | "undo_comment" | "undo_call":
-                return await self._undo(self._pressed)
+                return await self._undo(self._button)
             case "undo_stop":
                 return await self._resume()
             case "comment" if self._subject.reads_answers:
@@ -131,13 +140,13 @@ class _Press:
 
     async def _accept_or_ask(self, used: AnsweredView) -> web.Response:
         """Accept an answer, or ask a second question if there are signs of a machine."""
-        if self._pressed == "nothing":
+        if self._button == "nothing":
             return await self._ignore(used)
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
-        if self._pressed not in self._presses or (used.stage == 1 and signals):
+        if self._button not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
-            return await self._accept(PRESSED_CONFIDENCE, signals)
+            return await self._accept(PRESSED_ONCE, signals)
         in_haste = self._now - used.at < MAX_HASTY_TIME or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
@@ -146,30 +155,35 @@ class _Press:
         signals += inconsistencies(
             self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True
         )
-        return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
+        return signals if self._button in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _show_used_page(self) -> web.Response:
-        """Show the current state if the page had been used or was too old; change nothing."""
+        """Show the current state if the page had been used, was too old or is another one's; change nothing.
+
+        A double click is told nothing of that, nor is somebody whose answer is known to be the one they pressed.
+        """
         recipient, nonce = await self._reload()  # read again: another press at the same moment may have been quicker
-        if recipient.status is not None or recipient.stopped:
+        given = await find_used_answer(self._db, nonce=self._nonce, message_id=recipient.message_id)
+        is_double = given == self._button[:40] and (recipient.status is not None or recipient.stopped)
+        if is_double or recipient.status == self._button.removeprefix("answer_"):
             return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
         return self._respond(recipient, self._subject.page(recipient, self._now, note="once_more"), nonce, status=409)
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
-        pressed = self._pressed if self._pressed in (*self._presses, *UNDOS) else None
+        pressed = self._button if self._button in (*self._presses, *UNDOS) else None
         view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.further_requests)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
-        if self._pressed in self._subject.presses and self._pressed not in self._subject.offered_presses(self._now):
+        if self._button in self._subject.presses and self._button not in self._subject.offered_presses(self._now):
             return await self._page(self._subject.page(self._recipient, self._now))
         inbound_id = await self._store_press({"confidence": confidence, "signals": list(signals)})
         await answer_link(
-            self._db, message_id=self._recipient.message_id, press=self._pressed, confidence=confidence,
+            self._db, message_id=self._recipient.message_id, press=self._button, confidence=confidence,
             inbound_id=inbound_id, at=self._now,
         )  # fmt: skip
         recipient, nonce = await self._reload()
-        return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
+        return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._button), nonce)
 
     async def _ignore(self, used: AnsweredView) -> web.Response:
         page = self._subject.page(self._recipient, self._now, note="said_nothing")
@@ -188,7 +202,7 @@ class _Press:
         result = await comment_link(
             self._db, message_id=self._recipient.message_id, words=self._words, inbound_id=inbound_id, at=self._now
         )
-        pressed = "stop" if result.reading == "opt_out" else self._pressed
+        pressed = "stop" if result.reading == "opt_out" else self._button
         recipient, nonce = await self._reload()
         return self._respond(recipient, self._subject.answered_page(recipient, self._now, pressed), nonce)
 
@@ -196,7 +210,9 @@ class _Press:
         await self._store_press({})
         undone = await _UNDOES[pressed](self._db, message_id=self._recipient.message_id, at=self._now)
         recipient, nonce = await self._reload()
-        note = _UNDONE[pressed] if undone else "said_nothing"
+        note: str | None = _UNDONE[pressed] if undone else "said_nothing"
+        if not undone and self._subject.why_not_counted(self._now) is not None:
+            note = None  # the page says that it is over, and which answer counts
         return self._respond(recipient, self._subject.page(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
@@ -206,7 +222,7 @@ class _Press:
         return self._respond(recipient, self._subject.page(recipient, self._now, note="undone_stop"), nonce)
 
     async def _store_press(self, more: dict[str, object]) -> int:
-        payload = {"message_id": self._recipient.message_id, "answer": self._pressed, "agent": self._agent} | more
+        payload = {"message_id": self._recipient.message_id, "answer": self._button, "agent": self._agent} | more
         return await store_press(
             self._db, self._recipient, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
         )

@@ -32,15 +32,20 @@ from webhooks.members.user_agents import Agent
 SQL: Final = load_queries(__file__)
 
 MAX_HASTY_TIME: Final = timedelta(seconds=1)
+"""Time after a page within which an answer is hasty: nobody reads it so fast."""
 MAX_FRESH_AGE: Final = timedelta(seconds=25)
+"""Time after a message was sent within which an answer is fresh: scanners come at once."""
 MAX_NEARBY_TIME: Final = timedelta(minutes=2)
+"""Time between two uses of a message's links that makes them one visit, as of a scanner that opens every link."""
 MANY_VIEWS: Final = 4
+"""Fetches of a page that are more than a person needs."""
 VIEW_LASTS: Final = timedelta(days=2)
 """Maximum age of a page that can still be answered."""
 
 MAX_RECENT_VIEWS: Final = 20
 """Views of one page kept within `RECENT_TIME`; one more replaces the oldest, whose form stops working."""
 RECENT_TIME: Final = timedelta(minutes=10)
+"""Time within which views of one page count as recent."""
 
 ViewStage = Literal[1, 2]
 
@@ -157,6 +162,12 @@ def suspicions(
         "honeypot": nearby.honeypot,
     }
     return sorted({*used.signals, *(name for name, here in seen.items() if here)})
+
+
+async def find_used_answer(db: Connection, *, nonce: str, message_id: int) -> str | None:
+    """Return what was pressed on a page view, by its form's nonce; None if nothing was, or it is another message's."""
+    answer: str | None = await db.fetchval(SQL["find_used_answer"], nonce_digest(nonce), message_id)
+    return answer
 
 
 def nonce_key(nonce: str) -> str:

@@ -9,6 +9,10 @@ set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, earlier;
 
+-- name: find_used_answer
+-- What was answered by a message's page view, if it was used.
+select answer from page_view where nonce = $1 and message_id = $2 and answered_at is not null;
+
 -- name: delete_page
 -- Deletes a page of views too old to be answered, the oldest first. One view in which a browser opened a message's page
 -- stays, because reports count these until the message moves into the archive.

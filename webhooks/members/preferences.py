@@ -30,7 +30,7 @@ from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import Say, show, speak
 from webhooks.members.paths import LINK
-from webhooks.members.recipient import Pressed, Recipient, store_press
+from webhooks.members.recipient import ButtonPress, Recipient, store_press
 from webhooks.members.user_agents import classify, inconsistencies
 
 CONSENT_WORDING: Final = "everything"
@@ -69,10 +69,10 @@ class Preferences:
         form = await read_form(request)
         nonce = form.get("nonce", "")
 
-        async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
-            return await _Press(request, db, pressed, form).handle()
+        async def take(request: web.Request, db: Connection, press: ButtonPress) -> web.Response:
+            return await _PreferencePress(request, db, press, form).handle()
 
-        return await self._link_access.press(request, take, nonce=nonce, answer=form.get("answer", ""))
+        return await self._link_access.handle_press(request, take, nonce=nonce, answer=form.get("answer", ""))
 
 
 async def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Response:
@@ -122,17 +122,17 @@ def _obstacle_in_words(say: Say, contact_point: ContactPoint) -> str | None:
     return say(f"blocked_{contact_point.obstacle}") if contact_point.obstacle else None
 
 
-class _Press:
+class _PreferencePress:
     """Press of a button on a member's preferences."""
 
-    def __init__(self, request: web.Request, db: Connection, press: Pressed, form: MultiDict[str]) -> None:
+    def __init__(self, request: web.Request, db: Connection, press: ButtonPress, form: MultiDict[str]) -> None:
         self._request = request
         self._db = db
         self._recipient = press.recipient
         self._used = press.used
         self._nearby = press.nearby
         self._form = form
-        self._pressed = form.get("answer", "")
+        self._button = form.get("answer", "")
         self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
 
@@ -142,7 +142,7 @@ class _Press:
         if used is None:
             return await self._again(contact_points, "once_more", status=409)
         wished = preference_changes(contact_points, self._wanted(used, contact_points))
-        if used.stage == 2 and self._pressed != "yes":
+        if used.stage == 2 and self._button != "yes":
             return await self._again(contact_points, "said_nothing")
         if not wished:
             return await self._again(contact_points, "saved_same")
@@ -153,7 +153,7 @@ class _Press:
 
     def _wanted(self, used: AnsweredView, contact_points: list[ContactPoint]) -> Mapping[int, str]:
         """Return the choices by address id: from the form, or from the page before it."""
-        match self._pressed:
+        match self._button:
             case "stop_all":
                 return {contact_point.address_id: "nothing" for contact_point in contact_points}
             case "save":
@@ -195,7 +195,7 @@ class _Press:
             self._db, self._recipient, source="preferences", key=nonce_key(self._form.get("nonce", "")), at=self._now,
             payload={
                 "message_id": self._recipient.message_id,
-                "answer": self._pressed,
+                "answer": self._button,
                 "agent": self._agent,
                 "signals": list(used.signals),
                 "to": {str(change.contact_point.address_id): change.to for change in wished},
@@ -212,9 +212,9 @@ class _Press:
             earlier={change.contact_point.address_id: change.contact_point.choice for change in wished}
         )
         contact_points = await contact_points_of(self._db, self._recipient.message_id)
-        note = "undone_saved" if self._pressed == "undo" else "saved"
+        note = "undone_saved" if self._button == "undo" else "saved"
         return _page(
-            self._request, self._recipient, contact_points, nonce=nonce, note=note, undo=self._pressed != "undo"
+            self._request, self._recipient, contact_points, nonce=nonce, note=note, undo=self._button != "undo"
         )
 
     async def _open(self, *, stage: ViewStage = 1, signals: list[str] | None = None, earlier: Any = None) -> str:

@@ -56,7 +56,7 @@ class Recipient:
         address: the number or mailbox it was sent to.
         sent_at: when it was sent; None while that is not known.
         first_name: their first name; may be empty.
-        language: theirs.
+        language: the member's language.
         time_zone: the zone of the times in the message.
         appointment_at: the time of the appointment that the message speaks of, as it is written; None for none.
         place: its place, likewise.
@@ -113,7 +113,7 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
+class ButtonPress:
     """Press of a button on a member's page.
 
     Attributes:
@@ -179,9 +179,9 @@ async def view_page(
     return None if row is None else (_recipient(row), nonce)
 
 
-async def press(
+async def use_page_view(
     db: Connection, token: str, page: LinkPage, now: datetime, *, nonce: str, answer: str
-) -> Pressed | None:
+) -> ButtonPress | None:
     """Find the recipient who pressed a button, and use the one answer of their page view.
 
     Args:
@@ -210,7 +210,7 @@ async def press(
     stage, agent, signals, at, earlier = (fields.pop(f"used_{name}") for name in _USED)
     nearby = NearbyUses(**{name: fields.pop(name) for name in _NEARBY})
     used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, earlier)
-    return Pressed(_recipient(fields), used, nearby)
+    return ButtonPress(_recipient(fields), used, nearby)
 
 
 async def store_press(

@@ -29,6 +29,7 @@ SQL: Final = load_queries(__file__)
 MAX_LIST_DELAY: Final = timedelta(hours=1)
 """Maximum delay until a text appears in Twilio's list."""
 LOG_MARGIN: Final = timedelta(days=1)
+"""Time before the inbound log forgets a text in which Twilio's list is not read: it would come in a second time."""
 READ_SPAN: Final = timedelta(hours=6)
 """Time span that is read at once: a week of missed texts is not held in memory together."""
 PAGE_SIZE: Final = 500

@@ -46,12 +46,17 @@ BATCH_SIZE: Final = 100
 MAX_PARALLEL_SUBSCRIPTIONS: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
+"""Seconds before an event is sent a second time; each further pause is twice as long."""
 MAX_PAUSE: Final = 900.0
+"""Most seconds between two tries."""
 MAX_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
+"""Time of failures after which an alert is raised."""
 GIVES_UP_AFTER: Final = timedelta(days=3)
+"""Time of failures after which the subscription is paused."""
 HTTP_GONE: Final = 410
+"""Status by which a receiver ends its subscription."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,10 +108,14 @@ class WebhookDelivery:
         """Start delivering to every subscription that is due; return at once, without waiting for receivers."""
         rows = await self.runtime.pool.fetch(SQL["list_due"], self.runtime.clock())
         for row in rows:
-            which = row["subscription_id"]
-            if which not in self._going and len(self._going) < MAX_PARALLEL_SUBSCRIPTIONS and not self._stopping:
-                task = asyncio.create_task(self._run(which), name=f"webhook {which}")
-                self._going[which] = task
+            subscription_id = row["subscription_id"]
+            if (
+                subscription_id not in self._going
+                and len(self._going) < MAX_PARALLEL_SUBSCRIPTIONS
+                and not self._stopping
+            ):
+                task = asyncio.create_task(self._run(subscription_id), name=f"webhook {subscription_id}")
+                self._going[subscription_id] = task
                 task.add_done_callback(self._done)
 
     async def idle(self) -> None:
@@ -130,42 +139,46 @@ class WebhookDelivery:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._going = {which: running for which, running in self._going.items() if running is not task}
+        self._going = {
+            subscription_id: running for subscription_id, running in self._going.items() if running is not task
+        }
 
-    async def _run(self, which: int) -> None:
+    async def _run(self, subscription_id: int) -> None:
         try:
-            await self._deliver_all(which, uuid4())
+            await self._deliver_all(subscription_id, uuid4())
         except AWAY as error:
             self.runtime.outages.note_outage(POSTGRES, error)
         except asyncpg.PostgresError as error:
-            log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
+            log.warning("webhooks cannot be delivered just now", subscription=subscription_id, error=repr(error))
         except Exception:
-            log.exception("a webhook delivery failed with an unexpected error", subscription=which)
+            log.exception("a webhook delivery failed with an unexpected error", subscription=subscription_id)
 
-    async def _deliver_all(self, which: int, token: UUID) -> None:
+    async def _deliver_all(self, subscription_id: int, token: UUID) -> None:
         try:
-            while not self._stopping and await self._deliver(which, token):
+            while not self._stopping and await self._deliver(subscription_id, token):
                 pass
         except Unavailable:  # not the subscription's fault
             raise
         except MusterError as error:
-            await self._give_up(which, token, error)
+            await self._give_up(subscription_id, token, error)
         else:
-            await self.runtime.pool.execute(SQL["release_lease"], which, token)
+            await self.runtime.pool.execute(SQL["release_lease"], subscription_id, token)
 
-    async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
+    async def _give_up(self, subscription_id: int, token: UUID, error: MusterError) -> None:
         """Pause a subscription that cannot be delivered to at all, until a person has looked at it."""
         async with self.runtime.pool.acquire() as db, db.transaction():
-            name = await db.fetchval(SQL["pause_subscription"], which, token, error.message)
+            name = await db.fetchval(SQL["pause_subscription"], subscription_id, token, error.message)
             if name is not None:
                 title = f"The webhook {name} was paused: {error.message}"
-                await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
+                await raise_alert(
+                    db, key=alert_key(subscription_id), severity="error", title=title, remedy=error.remedy
+                )
 
-    async def _deliver(self, which: int, token: UUID) -> bool:
+    async def _deliver(self, subscription_id: int, token: UUID) -> bool:
         """Take the lease and deliver a batch; return whether there may be more."""
         ours_until = time.monotonic() + self.lease
         async with self.runtime.pool.acquire() as db:
-            row = await db.fetchrow(SQL["take_lease"], which, token, self.lease)
+            row = await db.fetchrow(SQL["take_lease"], subscription_id, token, self.lease)
             if row is None:
                 return False
             delivery = delivery_state_of(row, self.runtime.settings, self.runtime.clock())
@@ -183,7 +196,7 @@ class WebhookDelivery:
                 return False
             delivery = _fresh(delivery, event.seq)
         if len(events) < BATCH_SIZE:
-            await self.runtime.pool.execute(SQL["advance_cursor"], which, token, upto)
+            await self.runtime.pool.execute(SQL["advance_cursor"], subscription_id, token, upto)
         return len(events) == BATCH_SIZE
 
     async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
@@ -258,7 +271,7 @@ async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, probl
     detail: dict[str, Any] = {"webhook": delivery.name, "problem": problem}
     if state == "gone":
         title = f"The webhook {delivery.name} was stopped: its receiver says that it is gone for good (410)."
-        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {delivery.name}"
+        remedy = f"If that is a mistake, add it again; else: muster webhooks remove {delivery.name}"
     elif state == "paused":
         title = f"The webhook {delivery.name} was paused: its receiver has accepted nothing for three days."
         remedy = f"Fix the receiver, then: muster webhooks resume {delivery.name}; it goes on from where it stopped."

@@ -18,9 +18,16 @@ from ballots import feed
 from core.db import Connection, load_queries
 from core.db.high_water_mark import find_high_water_mark, high_water_marks
 from core.runtime import Runtime
-from webhooks.subscriptions.event_sources import CLAIM_TABLE, SOURCES, FoundEvent, last_change, read, wanted_sources
+from webhooks.subscriptions.event_sources import (
+    CLAIM_TABLE,
+    SOURCES,
+    FoundEvent,
+    last_change,
+    read_events,
+    wanted_sources,
+)
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
-from webhooks.subscriptions.state_changes import state_changes, wants_state_changes
+from webhooks.subscriptions.state_changes import take_state_changes, wants_state_changes
 
 SQL: Final = load_queries(__file__)
 
@@ -59,7 +66,9 @@ class EventLog:
                 events, more = await self._read_on(db, types)
                 if wants_state_changes(types) and time.monotonic() >= self.state_changes_at:
                     self.state_changes_at = time.monotonic() + self.state_changes_every
-                    events += [event for event in await state_changes(db, self.runtime.clock()) if event.type in types]
+                    events += [
+                        event for event in await take_state_changes(db, self.runtime.clock()) if event.type in types
+                    ]
                 await _add(db, sorted(events, key=lambda event: event.at))
                 return more
 
@@ -73,7 +82,7 @@ class EventLog:
             if table in wanted and newest_position > start:
                 now[table] = min(newest_position, start + PAGE_SIZE)
                 more = more or newest_position > now[table]
-                events += await read(db, table, start, now[table], types)
+                events += await read_events(db, table, start, now[table], types)
             else:
                 now[table] = max(newest_position, start)
         await db.execute(SQL["store_positions"], list(now), list(now.values()))
@@ -96,7 +105,7 @@ async def open_for_new_subscription(runtime: Runtime, types: Collection[str]) ->
             heads = {table: place for table, place in (await _heads(db, ())).items() if table in fresh}
             await db.execute(SQL["store_positions"], list(heads), list(heads.values()))
             if wants_state_changes(types) and not wants_state_changes(known):
-                await state_changes(db, runtime.clock())
+                await take_state_changes(db, runtime.clock())
             yield db, await newest_position(db)
 
 
@@ -109,17 +118,17 @@ async def wanted_types(db: Connection) -> set[str]:
 
 async def newest_position(db: Connection) -> int:
     """Return the number of the last event."""
-    return int(await db.fetchval(SQL["last_event"]))
+    return int(await db.fetchval(SQL["find_last_event"]))
 
 
 async def last_event_before(db: Connection, at: datetime) -> int:
     """Return the number of the last event that was recorded before a moment; 0 if none was."""
-    return int(await db.fetchval(SQL["last_event_before"], at))
+    return int(await db.fetchval(SQL["find_last_event_before"], at))
 
 
 async def position_before_oldest_event(db: Connection) -> int:
     """Return the number after which a replay can begin: the one before the first event that is kept."""
-    return int(await db.fetchval(SQL["position_before_oldest"]))
+    return int(await db.fetchval(SQL["find_position_before_oldest"]))
 
 
 async def delete_old_events(db: Connection, before: datetime) -> None:

@@ -28,15 +28,15 @@ select e.type, e.at, e.data, e.ref
 from unnest($1::text[], $2::timestamptz[], $3::jsonb[], $4::bigint[]) with ordinality as e (type, at, data, ref, n)
 order by e.n;
 
--- name: last_event
+-- name: find_last_event
 -- The last event; exact only under the lock above.
 select coalesce(max(seq), 0) from webhook_event;
 
--- name: last_event_before
+-- name: find_last_event_before
 -- The last event before a moment.
 select coalesce(max(seq), 0) from webhook_event where noticed_at < $1;
 
--- name: position_before_oldest
+-- name: find_position_before_oldest
 -- Where a replay can begin: before the first event that is kept.
 select coalesce(min(seq), 1) - 1 from webhook_event;
 

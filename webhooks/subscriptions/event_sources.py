@@ -89,15 +89,15 @@ def _response(row: asyncpg.Record) -> str:
 
 
 SOURCES: Final[Mapping[str, EventSource]] = {
-    "message_event": EventSource("messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
-    CLAIM_TABLE: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
-    "response": EventSource("responses", "response_id", ("answer.",), _response),
+    "message_event": EventSource("list_messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
+    CLAIM_TABLE: EventSource("list_claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
+    "response": EventSource("list_responses", "response_id", ("answer.",), _response),
     "suppression_event": EventSource(
-        "suppressions", "event_id", ("opt_out.", "suppression."), _suppression, frozenset({"action"})
+        "list_suppressions", "event_id", ("opt_out.", "suppression."), _suppression, frozenset({"action"})
     ),
-    "reply": EventSource("replies", "reply_id", ("reply.",), lambda _row: "reply.received"),
+    "reply": EventSource("list_replies", "reply_id", ("reply.",), lambda _row: "reply.received"),
     "audit": EventSource(
-        "campaign_actions",
+        "list_campaign_actions",
         "audit_id",
         ("campaign.",),
         lambda row: _CAMPAIGN_ACTIONS.get(row["action"]),
@@ -114,7 +114,7 @@ def wanted_sources(types: Collection[str]) -> set[str]:
     return {name for name, source in SOURCES.items() if any(kind.startswith(source.group) for kind in types)}
 
 
-async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[FoundEvent]:
+async def read_events(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[FoundEvent]:
     """Read a source table's events between two positions, of the types that are wanted.
 
     Args:
@@ -139,4 +139,4 @@ async def read(db: Connection, table: str, after: int, upto: int, types: Collect
 
 async def last_change(db: Connection) -> int:
     """Return the last position in the turnout feed."""
-    return int(await db.fetchval(SQL["last_change"]))
+    return int(await db.fetchval(SQL["find_last_change"]))

@@ -1,4 +1,4 @@
--- name: messages
+-- name: list_messages
 -- State changes of messages. States without an event (queued, sending, unknown) are filtered out here.
 select
   e.event_id as place, e.at, e.state::text as state, e.code as reason, e.message_id as ref, e.message_id, c.name as campaign,
@@ -11,7 +11,7 @@ left join person p on p.person_id = m.person_id
 where e.event_id > $1 and e.event_id <= $2 and e.state = any ($3::text[]::message_state[])
 order by e.event_id;
 
--- name: claims
+-- name: list_claims
 -- Claims, in the order of the turnout feed, with each member's current status.
 select
   t.seq as place, c.at, b.name as ballot, t.seq as change, c.claim_id, c.person_id, p.external_id as member_id, c.kind,
@@ -24,7 +24,7 @@ left join claim_status s on s.ballot_id = c.ballot_id and s.person_id = c.person
 where t.seq > $1 and t.seq <= $2
 order by t.seq;
 
--- name: responses
+-- name: list_responses
 -- Answers to questions, with each person's present answer.
 select
   r.response_id as place, r.at, r.response_id as ref, q.name as question, r.response_id, r.person_id,
@@ -41,7 +41,7 @@ left join response_status s on s.question_id = r.question_id and s.person_id = r
 where r.response_id > $1 and r.response_id <= $2
 order by r.response_id;
 
--- name: suppressions
+-- name: list_suppressions
 -- Opt-outs and the like, with everybody who has that address.
 select
   e.event_id as place, e.at, e.event_id as ref, e.channel, e.purpose, e.action, e.reason, e.source, e.message_id,
@@ -60,7 +60,7 @@ cross join lateral (
 where e.event_id > $1 and e.event_id <= $2
 order by e.event_id;
 
--- name: replies
+-- name: list_replies
 -- Replies from members.
 select
   r.reply_id as place, r.received_at as at, r.reply_id as ref, r.reply_id, r.channel, r.person_id,
@@ -70,7 +70,7 @@ left join person p using (person_id)
 where r.reply_id > $1 and r.reply_id <= $2
 order by r.reply_id;
 
--- name: campaign_actions
+-- name: list_campaign_actions
 -- Actions of staff, or of Muster itself, on campaigns.
 select
   a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, subject.subject_kind, subject.name as subject,
@@ -81,6 +81,6 @@ join subject using (subject_kind, subject_id)
 where a.audit_id > $1 and a.audit_id <= $2 and a.subject like 'campaign %'
 order by a.audit_id;
 
--- name: last_change
+-- name: find_last_change
 -- The last position in the turnout feed.
 select coalesce(max(seq), 0) from turnout_change;

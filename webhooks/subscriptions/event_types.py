@@ -32,7 +32,7 @@ class MessageData(Payload):
     campaign: str | None = Field(description="The campaign's name.")
     step: int = Field(description="The number of the campaign's step, from 1.")
     person_id: int = Field(description="The member's id in Muster.")
-    member_id: str | None = Field(description="The person's number or reference in the people file.")
+    member_id: str | None = Field(description="The person's number or reference in the member file.")
     channel: Literal["sms", "email"] | None
     state: str = Field(description="The new state; docs/delivery.md lists them.")
     reason: str | None = Field(description="The reason: one of Muster's, or the provider's code.")
@@ -46,7 +46,7 @@ class ClaimData(Payload):
     change: int = Field(description="The number of the change in the ballot's turnout feed (docs/turnout.md).")
     claim_id: int
     person_id: int
-    member_id: str = Field(description="The person's number or reference in the people file.")
+    member_id: str = Field(description="The person's number or reference in the member file.")
     kind: str = Field(description="The kind of claim: the last word of the event's type.")
     source: str = Field(description="The source: link, sms_reply, email_reply, rep, phone_bank, import, scrutineer.")
     confidence: float = Field(description="The confidence in it, above 0 and up to 1.")
@@ -58,7 +58,7 @@ class ClaimData(Payload):
 
 
 class ResponseData(Payload):
-    """An answer of one person to a question, a comment, that one was taken back, or that the date of it changed."""
+    """An answer to a question was given, commented on, taken back or moved to another date."""
 
     question: str = Field(description="The question's name.")
     response_id: int
@@ -85,7 +85,7 @@ class SuppressionData(Payload):
     source: str = Field(description="The source: link, sms_reply, twilio, smtp, staff …")
     message_id: int | None = Field(description="The message that led to it.")
     person_ids: list[int] = Field(description="The ids in Muster of all members with that address.")
-    member_ids: list[str] = Field(description="Their numbers or references in the people file.")
+    member_ids: list[str] = Field(description="Their numbers or references in the member file.")
     address: str | None = Field(None, description="The phone number or mailbox; only with `addresses`.")
 
 
@@ -94,12 +94,12 @@ class ReplyData(Payload):
 
     reply_id: int
     channel: Literal["sms", "email", "link"]
-    person_id: int | None = Field(description="The sender's id in Muster, if the sender is known for certain.")
-    member_id: str | None = Field(description="The sender's number or reference in the people file.")
+    person_id: int | None = Field(description="The author's id in Muster, if the author is known for certain.")
+    member_id: str | None = Field(description="The author's number or reference in the member file.")
     message_id: int | None = Field(description="The message it answers.")
     reading: str = Field(description="Its classification: voted, not_voted, opt_out, call_me, unclear …")
     why_open: str | None = Field(description="Why staff have to act on it; null if nobody has to.")
-    address: str | None = Field(None, description="The sender's phone number or mailbox; only with `addresses`.")
+    address: str | None = Field(None, description="The phone number or mailbox it came from; only with `addresses`.")
     text: str | None = Field(None, description="The text; only with `texts`.")
 
 
@@ -107,7 +107,7 @@ class CampaignData(Payload):
     """A change of state of a campaign."""
 
     campaign: str = Field(description="The campaign's name.")
-    subject_kind: str = Field(description="The kind of what it asks about: ballot, or notice.")
+    subject_kind: str = Field(description="The kind of what it asks about: ballot, question or notice.")
     subject: str = Field(description="The name of what it asks about.")
     by: str = Field(description="The person who did it; `muster` if nobody did.")
     why: str | None = Field(description="The reason they gave.")
@@ -123,7 +123,7 @@ class BallotData(Payload):
     low: int = Field(description="The low end of the estimate.")
     high: int = Field(description="The high end of the estimate.")
     threshold: float = Field(description="The share of the electorate that must vote.")
-    target: int = Field(description="The number of votes that makes.")
+    target: int = Field(description="Votes that would reach the threshold.")
     needed: int = Field(description="Further confirmations until the target is reached.")
     passed: bool = Field(
         description="Whether even the low end reaches the target, in every constituency that must pass."

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from ballots.phase import VotePhase, vote_phase
-from ballots.score import score
+from ballots.score import find_score
+from core.answer_phase import AnswerPhase, phase_of
 from core.db import Connection, load_queries
 from webhooks.subscriptions.event_sources import FoundEvent
 
@@ -27,7 +27,7 @@ def wants_state_changes(types: Collection[str]) -> bool:
     return any(kind.startswith(("ballot.", "alert.")) for kind in types)
 
 
-async def state_changes(db: Connection, now: datetime) -> list[FoundEvent]:
+async def take_state_changes(db: Connection, now: datetime) -> list[FoundEvent]:
     """Return the changes since the last report, and mark them as reported."""
     return [*await _alerts(db), *await _ballots(db, now)]
 
@@ -35,8 +35,8 @@ async def state_changes(db: Connection, now: datetime) -> list[FoundEvent]:
 async def _ballots(db: Connection, now: datetime) -> list[FoundEvent]:
     events = []
     for row in await db.fetch(SQL["list_ballots"], now):
-        phase = vote_phase(row["opens_at"], row["closes_at"], now)
-        figures = await score(db, row["ballot_id"], now)
+        phase = phase_of(row["opens_at"], row["closes_at"], now)
+        figures = await find_score(db, row["ballot_id"], now)
         level = "passed" if figures.passed else "reached" if figures.reached else "below"
         payload = {"ballot": row["name"], **{name: asdict(figures)[name] for name in _FIGURES}}
         events += [FoundEvent(f"ballot.{kind}", at, payload) for kind, at in _changes(row, phase, level, now)]
@@ -45,7 +45,7 @@ async def _ballots(db: Connection, now: datetime) -> list[FoundEvent]:
     return events
 
 
-def _changes(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
+def _changes(row: asyncpg.Record, phase: AnswerPhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
     """Return the event types due for one ballot, each with when it happened."""
     before, due = row["known_phase"] or "before", []
     if before == "before" and phase != "before":

@@ -279,7 +279,7 @@ async def remove(db: Connection, name: str, *, actor: Actor) -> None:
         await record(db, actor, AuditAction.WEBHOOK_REMOVED, f"webhook {name}")
 
 
-async def deliveries(
+async def list_deliveries(
     db: Connection, name: str, *, failed: bool = False, seq: int | None = None, limit: int = 50
 ) -> list[DeliveryAttempt]:
     """List attempts to deliver, the latest first.
@@ -310,7 +310,7 @@ async def _change(db: Connection, action: str, name: str, argument: object) -> i
     subscription = await get_subscription(db, name)
     raise Conflict(
         f"The webhook {name} is {subscription.state} and cannot be {action}d.",
-        remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
+        remedy="Its receiver said that it is gone for good (410): remove it, and add it again."
         if subscription.state == "gone"
         else "",
     )

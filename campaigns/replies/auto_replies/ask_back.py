@@ -17,8 +17,8 @@ from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.replies.asking_words import how_to_answer, menu_words, offered
 from campaigns.replies.auto_replies.sending import send_auto_reply
 from campaigns.replies.classification import Classification
-from campaigns.replies.classification.answer_corrections import may_take_back, says_something_else
-from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
+from campaigns.replies.classification.answer_corrections import TAKE_BACK, may_take_back, says_something_else
+from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH, WHICH_ANSWER
 from campaigns.replies.open_asks import OpenAsk
 from campaigns.sending_windows import NIGHT
 from core.db import Connection, load_queries
@@ -29,8 +29,11 @@ SQL: Final = load_queries(__file__)
 ANSWER_TIMEOUT: Final = timedelta(hours=2)
 """Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
 reply at nine is read before noon, and one in the evening on the next morning."""
-_UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
+_UNREADABLE: Final = frozenset({"none", TAKE_BACK, WHICH, WHICH_ANSWER, CONTRADICTION})
 """Rules of unclear replies whose words are certainly the person's, and no opt-out."""
+
+_WHAT_IS_ASKED: Final = {WHICH_ANSWER: "undo_which", TAKE_BACK: "nothing_to_undo"}
+"""Words that ask back where a reply takes an answer back, by its rule: keys of words.toml."""
 
 
 async def ask_back(
@@ -80,13 +83,19 @@ async def ask_back(
             db, message, subject, words["will_read"].format(answer=label), words["took_back_subject"], at
         )
         return at
-    asks = (
-        _asks_which(candidates, known["language"]) if candidates else how_to_answer(subject, message, known["language"])
-    )
+    what = _WHAT_IS_ASKED.get(read.rule, "ask_which" if candidates else "ask_back")
+    match what:
+        case "undo_which":
+            asks = _asks_which_answer(candidates, known["language"])
+        case "ask_which":
+            asks = _asks_which(candidates, known["language"])
+        case _:
+            asks = how_to_answer(subject, message, known["language"])
     if asks is None:
         return None
-    question = words["ask_which" if candidates else "ask_back"].format(asks=asks)
-    await send_auto_reply(db, message, subject, question, words["ask_back_subject"], at)
+    question = words[what].format(asks=asks)
+    mail_subject = words["took_back_subject" if what in _WHAT_IS_ASKED.values() else "ask_back_subject"]
+    await send_auto_reply(db, message, subject, question, mail_subject, at)
     known_words = [*subject.phrases(), *offered(message)]
     return at if says_something_else(text, known_words) else patient_until(at, ZoneInfo(subject.time_zone))
 
@@ -111,3 +120,13 @@ def _asks_which(candidates: Sequence[OpenAsk], language: str) -> str | None:
         return None
     about = str(wording(language, candidates[0].subject.kind)["ask_about"])
     return " ".join(about.format(title=subject.title_in(language), menu=menu) for subject, menu in menus)
+
+
+def _asks_which_answer(candidates: Sequence[OpenAsk], language: str) -> str | None:
+    """Return how to take back each of several answers; None if their letters do not tell them apart."""
+    letters = {ask.subject.letter for ask in candidates} - {""}
+    if len(letters) < len(candidates):
+        return None
+    about = str(wording(language, candidates[0].subject.kind)["undo_about"])
+    subjects = [ask.subject for ask in candidates]
+    return " ".join(about.format(title=subject.title_in(language), letter=subject.letter) for subject in subjects)

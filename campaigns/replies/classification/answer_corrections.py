@@ -23,6 +23,8 @@ _MIN_OTHER_WORDS: Final = 4
 """Fewest words, none of them an answer's, that make a reply no attempt at an answer."""
 _WORDS: Final = re.compile(r"[^\W_]+(?:[:.]\d+)?")
 _MARKS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4]")
+_LETTERED: Final = re.compile(r"(?P<words>.+) (?:\d ?)?(?P<letter>[a-z])")
+"""Words with a letter, or a digit and a letter, behind them: "undo b", "undo 1b"."""
 _OTHER_NUMBER: Final = re.compile(r"\d{2,}.*|\d+[:.]\d+|\d+(?:am|pm|st|nd|rd|th)")
 
 
@@ -51,8 +53,21 @@ def _known() -> _Known:
 
 
 def takes_back(plain: Plain) -> bool:
-    """Tell whether a normalised reply takes back an answer and says nothing else: "sorry, I take that back"."""
-    return _known().whole.fullmatch(plain.words) is not None
+    """Tell whether a normalised reply takes back an answer and says nothing else: "I take that back", "undo B"."""
+    return taken_back_letter(plain) is not None
+
+
+def taken_back_letter(plain: Plain) -> str | None:
+    """Return the letter of the question whose answer a normalised reply takes back, "B" of "undo B".
+
+    Returns:
+        The letter, upper case; "" if it names none, and None if it takes no answer back, or says more.
+    """
+    whole = _known().whole
+    if whole.fullmatch(plain.words):
+        return ""
+    lettered = _LETTERED.fullmatch(plain.words)
+    return lettered["letter"].upper() if lettered is not None and whole.fullmatch(lettered["words"]) else None
 
 
 def corrected(text: str) -> str:

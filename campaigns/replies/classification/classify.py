@@ -7,7 +7,7 @@ not clear is `unclear`, and staff read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,7 +40,7 @@ MAX_POLITE_WORDS: Final = 8
 """Most polite words beside the matched words of a reply that says nothing else."""
 
 MAX_POLITE_WORDS_OF_WISH: Final = 16
-"""The same beside an opt-out, which people often write like a letter."""
+"""Most polite words beside an opt-out that says nothing else: people often write one like a letter."""
 
 _LABEL: Final = re.compile(
     r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"
@@ -92,14 +92,27 @@ def classify_reply(
         sent: the message it answers, in each of its forms, where it is known: its words are not the member's.
         possible: readings that answer the message; a menu's others are unclear.
     """
+    meant = {digit: reading if reading in possible else "unclear" for digit, reading in (menu or {}).items()}
+    return read_own_words(text, sent, lambda rules, words: _read(rules, words, meant, sent))
+
+
+def read_own_words(
+    text: str, sent: Sequence[str], read_words: Callable[[Rules, str], Classification]
+) -> Classification:
+    """Classify a reply by the words in it that are not ours; a reaction and a mere repetition have a reading each.
+
+    Args:
+        text: as received.
+        sent: the message it answers, in each of its forms, where it is known.
+        read_words: classifies the person's own words.
+    """
     rules = load_rules()
-    if is_reaction(rules, text, sent):
+    if _is_reaction(rules, text, sent):
         return Classification("reaction", "reaction", rules.version, alone=True)
     own = own_text(text, sent)
     if own.repeats and not own.text:
         return Classification("unclear", REPEATED, rules.version)
-    meant = {digit: reading if reading in possible else "unclear" for digit, reading in (menu or {}).items()}
-    read = _read(rules, own.text, meant, sent)
+    read = read_words(rules, own.text)
     if not own.doubtful:
         return read
     # a plain opt-out is applied all the same; words beside it may be ours, and so may a single word beside a claim
@@ -122,7 +135,7 @@ def restrict(read: Classification, possible: Collection[str]) -> Classification:
     return Classification("unclear", "none", read.version)
 
 
-def is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
+def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
     """Tell whether a text only says that somebody reacted to a message of ours; staff need not read such a text.
 
     It repeats the beginning of the message. If the message is unknown, or differs, the quoted text may be a member's

@@ -13,27 +13,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from campaigns.replies.classification.answer_corrections import TAKE_BACK, corrected, takes_back
+from campaigns.replies.classification.answer_corrections import (
+    TAKE_BACK,
+    corrected,
+    taken_back_letter,
+    takes_back,
+)
 from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
     MAYBE,
-    REPEATED,
     Classification,
     is_alone,
     is_limited,
-    is_reaction,
     may_wish,
+    read_own_words,
 )
 from campaigns.replies.classification.compound import find_compound
 from campaigns.replies.classification.mail import OwnMail
-from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 from campaigns.subjects.answer import NamedAnswer
 
 WHICH: Final = "which_message"
 """Rule of a text that could answer several messages."""
+WHICH_ANSWER: Final = "which_answer"
+"""Rule of a text that takes back one of several answers."""
 CONTRADICTION: Final = "contradiction"
 """Rule of an answer beside words that contradict it."""
 CANCEL: Final = "cancel"
@@ -56,17 +61,7 @@ def read_named_answer(text: str, sent: Sequence[str], reads: Reads) -> Classific
         sent: the message it answers, in each of its forms: its words are not the person's.
         reads: reads the answer.
     """
-    rules = load_rules()
-    if is_reaction(rules, text, sent):
-        return Classification("reaction", "reaction", rules.version, alone=True)
-    own = own_text(text, sent)
-    if own.repeats and not own.text:
-        return Classification("unclear", REPEATED, rules.version)
-    read = _read(rules, own.text, reads)
-    if not own.doubtful:
-        return read
-    plain = read.reading == "opt_out" and read.rule != COMPOUND
-    return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
+    return read_own_words(text, sent, lambda rules, words: _read(rules, words, reads))
 
 
 def read_named_mail(mail: OwnMail, reads: Reads) -> Classification:
@@ -91,9 +86,16 @@ def read_words(text: str) -> Classification:
     return _read(load_rules(), text, lambda _text: None)
 
 
+def letter_taken_back(text: str) -> str:
+    """Return the letter of the question whose answer a text takes back; "" if it names none."""
+    return taken_back_letter(load_rules().plain(text)) or ""
+
+
 def as_unclear(read: Classification) -> Classification:
     """Return the classification of a text that could answer several messages: an opt-out alone, or unclear."""
-    return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
+    if read.reading == "opt_out":
+        return replace(read, also=None)
+    return Classification("unclear", WHICH_ANSWER if read.reading == TAKE_BACK else WHICH, read.version)
 
 
 def _by_no_rule(rules: Rules, plain: Plain) -> Classification:

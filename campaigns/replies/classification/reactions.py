@@ -21,6 +21,7 @@ WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
 MAX_WORDS_AROUND: Final = 10
 """Most words around the repeated message."""
 MAX_TEXT_LENGTH: Final = 4000
+"""Characters of a text that are looked at."""
 
 OPENING: Final = '"“„‟«»\u2039「『❝'
 CLOSING: Final = '"”“»«\u203a«」』❞‟'
@@ -41,7 +42,7 @@ class _Words:
 
     Attributes:
         verbs: words for the action.
-        joined: the same in scripts without spaces between words.
+        joined: words for the action in scripts without spaces between words.
         beside: words that may stand with them.
         whole: pattern for reactions that repeat no message.
     """

@@ -30,8 +30,8 @@ class WishPlace:
         weak: whether its words often mean something else: "end", "cancel".
         above: the clauses before its own.
         before: the words before it in its own clause, without words that only join it.
-        after: the words after it in its own clause, likewise.
-        next: the same with the words that complete it: "them".
+        after: the words after it in its own clause, without words that only join it.
+        next: the words after it with those that complete it: "them".
         below: the clauses after its own.
     """
 

@@ -28,8 +28,11 @@ from core.files.workbooks.xlsx import is_xlsx, open_xlsx
 from core.plurals import plural
 
 MAX_COLUMNS: Final = 1_000
+"""Columns of a sheet that are read."""
 MAX_ROWS: Final = 2_000_000
+"""Rows of a sheet; one with more is refused."""
 MAX_CELLS: Final = 50_000_000
+"""Cells of a sheet; one with more is refused."""
 _CPU_SECONDS: Final = 600
 _CHUNK_SIZE: Final = 20_000
 """Cells that are sent at once."""

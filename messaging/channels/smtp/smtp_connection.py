@@ -19,6 +19,7 @@ Reply = tuple[int, str]
 MAX_REPLY_SIZE: Final = 64 * 1024
 """Most bytes of a reply; no server sends more."""
 CLOSING_CODE: Final = 421
+"""Code of a server that closes the connection (RFC 5321, 3.8)."""
 
 
 class SmtpConnection(asyncio.Protocol):

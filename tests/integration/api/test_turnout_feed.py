@@ -31,7 +31,7 @@ from core.runtime import Runtime
 from muster.operator import operator
 from tests.support.electorate import add_ballot, add_person, add_unit
 from tests.support.inbound_rows import serve
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 
 Client = TestClient[web.Request, web.Application]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from ballots.ballots import enrol
 from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim, strength
-from ballots.counts import compact_turnout, find_differences, totals
+from ballots.counts import compact_turnout, find_differences, find_totals
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from tests.support.electorate import add_ballot, add_person, add_unit, claim_status
+from tests.support.outbox_rows import add_messages, add_step
 
 _ballots = count()
 
@@ -52,7 +53,7 @@ async def test_a_vote_counts_once_and_meets_the_goal(db: Connection) -> None:
     for source in ("link", "sms_reply", "rep", "link"):
         await _beat_once(db, ballot, person, "voted", source)
 
-    counts = await totals(db, ballot)
+    counts = await find_totals(db, ballot)
     assert (counts["electorate"], counts["voted"], counts["will_vote"]) == (1, 1, 0)
     assert await _goal_met(db, ballot, person)
 
@@ -78,7 +79,7 @@ async def test_retracting_restores_the_status_before(db: Connection) -> None:
 
     assert await _kind(db, ballot, person) == "will_vote"
     assert not await _goal_met(db, ballot, person)
-    assert (await totals(db, ballot))["voted"] == 0
+    assert (await find_totals(db, ballot))["voted"] == 0
     assert await retract_claim(db, vote, recorder="member", source="link") == retraction, "twice is once"
     with pytest.raises(Conflict):
         await retract_claim(db, retraction, recorder="member", source="link")
@@ -99,17 +100,8 @@ async def test_a_vote_retracted_beside_another_still_counts(db: Connection) -> N
 
 async def test_a_vote_withdraws_what_is_queued_in_the_same_transaction(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    step = await db.fetchval(
-        "insert into step (campaign_id, position, template, content, purpose, channels, secret, goal_id, state)"
-        " select 1, 1, 'x', '{}'::jsonb, 'service', '{sms}', 'x', goal_id, 'running' from ballot where ballot_id = $1"
-        " returning step_id",
-        ballot,
-    )
-    message = await db.fetchval(
-        "insert into message (step_id, campaign_id, person_id, channel, address)"
-        " values ($1, 1, $2, 'sms', '+447700900001') returning message_id",
-        step, person,
-    )  # fmt: skip
+    step = await add_step(db, goal_id=await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot))
+    [message] = await add_messages(db, step, "sms", ["+447700900001"], first_person=person)
 
     async with db.transaction():
         await _beat_once(db, ballot, person, "voted")
@@ -130,11 +122,11 @@ async def test_a_member_outside_the_electorate_counts_once_enrolled(db: Connecti
     ballot, _ = await _one_member(db)
     late = await add_person(db, "late", unit=await add_unit(db, "York"))
     await _beat_once(db, ballot, late, "voted")
-    assert (await totals(db, ballot))["voted"] == 0
+    assert (await find_totals(db, ballot))["voted"] == 0
 
     await enrol(db, ballot)
 
-    counts = await totals(db, ballot)
+    counts = await find_totals(db, ballot)
     assert (counts["electorate"], counts["voted"]) == (2, 1)
     assert await find_differences(db, ballot) == []
 
@@ -168,10 +160,10 @@ async def test_many_claims_at_once_about_one_member_count_once(pool: Pool) -> No
             await retract_claim(db, claim_id, recorder="staff", source="rep")
 
     async with pool.acquire() as db:
-        assert (await totals(db, ballot))["voted"] == 1
+        assert (await find_totals(db, ballot))["voted"] == 1
     await asyncio.gather(*(retract(claim) for claim in [*claims, *claims]))
     async with pool.acquire() as db:
-        assert (await totals(db, ballot))["voted"] == 0
+        assert (await find_totals(db, ballot))["voted"] == 0
         assert await find_differences(db, ballot) == []
 
 
@@ -191,7 +183,7 @@ async def test_enrolling_while_claims_arrive_counts_everybody(pool: Pool) -> Non
 
     await asyncio.gather(*(claim(person) for person in people[:20]), enrol_all(), *map(claim, people[20:]))
     async with pool.acquire() as db:
-        counts = await totals(db, ballot)
+        counts = await find_totals(db, ballot)
         assert (counts["electorate"], counts["voted"]) == (40, 40)
         assert await find_differences(db, ballot) == []
 
@@ -250,6 +242,6 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
         held = [claim for claim in claims if claim[1] == who and claim[0] not in retracted]
         if held:
             expected[max(held, key=lambda claim: (strength(claim[2], claim[3]), claim[0]))[2]] += 1
-    counts = await totals(db, ballot)
+    counts = await find_totals(db, ballot)
     assert {kind: counts[kind] for kind in ClaimKind} == expected
     assert counts["electorate"] == electorate

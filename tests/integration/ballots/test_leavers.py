@@ -11,12 +11,11 @@ import pytest
 
 from ballots.ballots import enrol
 from ballots.claims import record_claim
-from ballots.counts import find_differences, totals
+from ballots.counts import find_differences, find_totals
 from ballots.leavers import Leaver, come_back, read_leavers, record_leavers, strike_off
 from campaigns.audience import compile_audience, unheld_in_audience
 from campaigns.languages import people_by_language
 from campaigns.spec import Filter
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import NotFound
 from core.http.outbound_http import open_outbound_http
@@ -25,10 +24,10 @@ from messaging.outbox.dispatcher import Dispatcher
 from messaging.suppression import active_suppressions, suppress
 from muster.jobs import Jobs
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.people import count_people, find_person
 from tests.support.electorate import NOW, add_ballot, add_person, ballot_subject
+from tests.support.member_files import import_members
 from tests.support.outbox_rows import add_messages, add_step
 
 TODAY = NOW.replace(hour=0)
@@ -48,7 +47,7 @@ async def two_ballots(db: Connection) -> tuple[int, int, list[int]]:
 
 
 async def figures(db: Connection, ballot_id: int) -> tuple[int, int]:
-    now = await totals(db, ballot_id)
+    now = await find_totals(db, ballot_id)
     assert await find_differences(db, ballot_id) == []
     return now["electorate"], now["voted"]
 
@@ -191,7 +190,7 @@ async def test_a_file_that_still_names_leavers_reports_them_and_leaves_them_stru
     await record_leavers(
         db, [Leaver("M2", NOW + timedelta(days=30))], actor=operator("olga"), now=NOW
     )  # a member until then
-    report = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
+    report = await import_members(pool, path)
     assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
     back = await find_person(db, "M1")
     assert (back.first_name, back.left_at) == ("Anna", TODAY)

@@ -11,17 +11,18 @@ from ballots.counts import (
     Difference,
     compact_turnout,
     find_differences,
+    find_totals,
     refresh_due,
     refresh_reach,
-    totals,
     unit_counts,
 )
-from ballots.score import score
+from ballots.score import find_score
 from core.db import Connection
 from core.errors import NotFound
 from core.runtime import Runtime
 from messaging.suppression import lift, suppress
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.outbox_rows import add_messages, add_step
 
 
 async def _vote(db: Connection, ballot: int, person: int) -> None:
@@ -73,10 +74,10 @@ async def test_a_recount_finds_what_is_off_and_compacting_changes_nothing(db: Co
     await enrol(db, ballot)
     for person in people:
         await _vote(db, ballot, person)
-    before = await totals(db, ballot)
+    before = await find_totals(db, ballot)
 
     assert await compact_turnout(db) == 5
-    assert await totals(db, ballot) == before
+    assert await find_totals(db, ballot) == before
     assert await db.fetchval("select count(*) from count_change") == 2, "electorate and voted"
     assert await compact_turnout(db) == 0
 
@@ -93,17 +94,17 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     await enrol(db, ballot)
 
     await refresh_reach(db, ballot)
-    assert _reach(await totals(db, ballot)) == _expected(2, sms=1, email=2, contacted=0)
+    assert _reach(await find_totals(db, ballot)) == _expected(2, sms=1, email=2, contacted=0)
 
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await suppress(db, channel="email", address="b@x.test", purpose="marketing", reason="opted_out", source="link")
     assert await refresh_reach(db, ballot) == 1
-    assert _reach(await totals(db, ballot)) == _expected(2, sms=0, email=2, contacted=0)
+    assert _reach(await find_totals(db, ballot)) == _expected(2, sms=0, email=2, contacted=0)
 
     await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
     await suppress(db, channel="person", address=str(both), reason="do_not_contact", source="staff")
     await refresh_reach(db, ballot)
-    assert _reach(await totals(db, ballot)) == _expected(1, sms=0, email=1, contacted=0)
+    assert _reach(await find_totals(db, ballot)) == _expected(1, sms=0, email=1, contacted=0)
 
     another = await add_ballot(db, "another")
     for position, (about, person, state) in enumerate(
@@ -115,19 +116,11 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
         ),
         start=1,
     ):
-        step = await db.fetchval(
-            "insert into step (campaign_id, position, template, content, purpose, channels, secret, goal_id)"
-            " select 1, $2, 'x', '{}'::jsonb, 'service', '{sms}', 'x', goal_id from ballot where ballot_id = $1"
-            " returning step_id",
-            about, position,
-        )  # fmt: skip
-        await db.execute(
-            "insert into message (step_id, campaign_id, person_id, channel, address, state)"
-            " values ($1, 1, $2, 'sms', '+447700900001', $3::text::message_state)",
-            step, person, state,
-        )  # fmt: skip
+        goal = await db.fetchval("select goal_id from ballot where ballot_id = $1", about)
+        step = await add_step(db, position=position, goal_id=goal)
+        await add_messages(db, step, "sms", ["+447700900001"], first_person=person, state=state)
     await refresh_reach(db, ballot)
-    counted = _reach(await totals(db, ballot))
+    counted = _reach(await find_totals(db, ballot))
     assert counted == _expected(1, sms=0, email=1, contacted=1), "two messages, one member contacted"
     assert await refresh_reach(db, ballot) == 0
 
@@ -165,7 +158,7 @@ async def test_a_ballot_is_scored_from_its_counts(db: Connection) -> None:
     for person in people[:28]:
         await _vote(db, ballot, person)
 
-    status = await score(db, ballot, NOW)
+    status = await find_score(db, ballot, NOW)
 
     assert (status.electorate, status.confirmed, status.estimate, status.target) == (100, 28, 24, 50)
     assert status.needed == 30, "0.87 of a vote each: 58 confirmations make 50"
@@ -175,7 +168,7 @@ async def test_a_ballot_is_scored_from_its_counts(db: Connection) -> None:
     assert status.projection == 59
     assert not status.passed
     with pytest.raises(NotFound):
-        await score(db, ballot + 1, NOW)
+        await find_score(db, ballot + 1, NOW)
 
 
 async def test_each_constituency_of_a_disaggregated_ballot_must_pass(db: Connection) -> None:
@@ -187,7 +180,7 @@ async def test_each_constituency_of_a_disaggregated_ballot_must_pass(db: Connect
     for person in [*in_leeds, *in_york[:4]]:
         await _vote(db, ballot, person)
 
-    status = await score(db, ballot, NOW)
+    status = await find_score(db, ballot, NOW)
     assert [(constituency.name, constituency.passed) for constituency in status.constituencies] == [
         ("Leeds", True),
         ("York", False),
@@ -197,4 +190,4 @@ async def test_each_constituency_of_a_disaggregated_ballot_must_pass(db: Connect
 
     for person in in_york[4:]:
         await _vote(db, ballot, person)
-    assert (await score(db, ballot, NOW)).passed
+    assert (await find_score(db, ballot, NOW)).passed

@@ -20,6 +20,7 @@ from muster.operator import operator
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
 from tests.support.rows import row_of
+from tests.support.stumbling import refuse_rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _numbers = count(1)
@@ -91,10 +92,7 @@ async def test_a_repeated_answer_changes_nothing(campaign: Campaign) -> None:
 
 async def test_nothing_is_kept_of_an_answer_that_fails_halfway(campaign: Campaign, owner: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    await owner.execute(
-        "create function stumble() returns trigger language plpgsql as $$ begin raise 'stumbled'; end $$;"
-        "create trigger stumble before insert on reply for each row execute function stumble()"
-    )
+    await refuse_rows(owner, "reply")
     with pytest.raises(asyncpg.RaiseError, match="stumbled"):  # when the claim and the opt-out have been written
         await say(campaign, "Voted, now stop texting me")
     assert await campaign.status(ann) is None

@@ -22,7 +22,7 @@ from campaigns.spec import CampaignSpec, load_campaign_file
 from core.errors import SpecError
 from core.runtime import Runtime
 from core.settings import ROOT
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from muster.operator import operator
@@ -161,9 +161,18 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
             "will_attend", (("accepted", None), ("cancelled", "date_moved_back")),
         )  # fmt: skip
     async with connected(visit.runtime) as db:
-        told = await history(db, (await rows(db, 2))["1"]["message_id"])
-    late = "Their date changed after this was sent, and nothing has told them the new one."
+        told = await find_history(db, (await rows(db, 2))["1"]["message_id"])
+    late = "Their date was moved or taken away after this was sent, and nothing has told them."
     assert [event.words for event in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
+
+
+async def test_a_changed_date_costs_no_answer_in_the_history_where_there_was_none(visit: Visit) -> None:
+    await visit.begins()
+    await visit.reminded(2, utc(24, 14, 30))
+    await visit.on(MOVED)
+    assert await visit.said() == [
+        "Their date in the question appointments-2026 is Wednesday 2 December 2026, 09:00 now."
+    ]
 
 
 async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) -> None:
@@ -174,7 +183,7 @@ async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) ->
     await visit.on("2026-12-03 09:00")
     await visit.on("")
     async with connected(visit.runtime) as db:
-        told = await history(db, (await rows(db, 2))["1"]["message_id"])
+        told = await find_history(db, (await rows(db, 2))["1"]["message_id"])
     dates = [event.detail["date"] for event in told if event.code == "date_moved_late"]
     assert [date and date[:10] for date in dates] == ["2026-12-02", "2026-12-03", None]
     assert await visit.steps() == (("accepted", "date_moved_late"), ("skipped", "left_audience"))

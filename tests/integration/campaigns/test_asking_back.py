@@ -68,7 +68,7 @@ async def test_our_own_confirmation_that_comes_back_stops_nothing(room: AskedQue
 async def test_an_answer_beside_what_we_asked_back_counts(room: AskedQuestion, ann: int, text: str) -> None:
     await room.says("I was there on Monday", PHONE)
     await room.says(text, PHONE)
-    assert await room.answer_of(ann) == ("fair", None)
+    assert await room.answer_of(ann) == ("fair", "I was there on Monday"), "our own words are no comment, theirs are"
 
 
 async def test_doing_it_again_asks_nobody_twice(room: AskedQuestion, ann: int) -> None:
@@ -121,6 +121,35 @@ async def test_who_answers_after_being_asked_back_waits_for_nobody(room: AskedQu
     assert (await open_replies(room.db), await count_asked(room.db)) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "comment"), [("the lift was out again", "the lift was out again"), ("1 or 2", None), ("good?", None)]
+)
+@pytest.mark.parametrize("by", ["a text", "the page"])
+async def test_the_words_that_were_asked_back_are_the_comment_of_the_answer(
+    room: AskedQuestion, ann: int, text: str, comment: str | None, by: str
+) -> None:
+    await room.says(text, PHONE)
+    if by == "a text":
+        await room.says("2 sadly", PHONE)
+        assert await room.answer_of(ann) == ("fair", f"{comment} / sadly" if comment else "sadly")
+    else:
+        message_id = await room.message_to(ann)
+        await answer_link(room.db, message_id=message_id, press="answer_fair", confidence=0.95, inbound_id=1, at=NOW)
+        assert await room.answer_of(ann) == ("fair", comment)
+    await room.says("3", PHONE)
+    assert await room.answer_of(ann) == ("poor", None), "they are used once"
+
+
+async def test_the_words_that_were_asked_back_are_kept_though_their_author_was_unclear_again(
+    room: AskedQuestion, ann: int
+) -> None:
+    await room.says("the lift was out again", PHONE)
+    await room.says("it was on Monday", PHONE)
+    await follow_up_asked(room.db, NOW)
+    await room.says("2", PHONE)
+    assert await room.answer_of(ann) == ("fair", "the lift was out again")
+
+
 @pytest.mark.parametrize("text", ["undo", "Sorry, I take that back", "please ignore my last text", "camgymeriad"])
 async def test_an_answer_is_taken_back_by_a_text_which_is_answered(room: AskedQuestion, ann: int, text: str) -> None:
     await room.says("3 nobody came", PHONE)
@@ -138,6 +167,17 @@ async def test_the_answer_before_counts_again_and_the_sender_reads_so(room: Aske
     assert await room.answer_of(ann) == ("good", None)
     ((_, said),) = await asked_back(room)
     assert said == "Leeds Council: We have taken that back. Your answer before it counts again: “Good”."
+
+
+async def test_the_same_answer_twice_is_taken_back_as_one(room: AskedQuestion, ann: int) -> None:
+    for text in ("3", "1", "1 thanks", "1 nice staff", "undo"):
+        await room.says(text, PHONE)
+    assert await room.answer_of(ann) == ("poor", None)
+    ((_, said),) = await asked_back(room)
+    assert said == "Leeds Council: We have taken that back. Your answer before it counts again: “Poor”."
+    assert not await room.db.fetchval("select count(*) from response_comment"), "all words beside it are taken back"
+    await room.says("undo", PHONE)
+    assert await room.answer_of(ann) == (None, None)
 
 
 async def test_a_correction_replaces_the_answer(room: AskedQuestion, ann: int) -> None:
@@ -160,7 +200,11 @@ async def test_what_may_take_an_answer_back_waits_for_a_person_and_the_sender_re
 
 async def test_undo_without_an_answer_is_asked_back(room: AskedQuestion, ann: int) -> None:
     nothing = await room.says("undo", PHONE)
-    assert (nothing.reading, nothing.why_open, len(await asked_back(room))) == ("unclear", None, 1)
+    assert (nothing.reading, nothing.why_open) == ("unclear", None)
+    ((_, said),) = await asked_back(room)
+    assert said.startswith("Leeds Council: There is no answer of yours to take back. How did we do")
+    await room.says("2", PHONE)
+    assert await room.answer_of(ann) == ("fair", None), "undo is no comment"
 
 
 @pytest.mark.parametrize(

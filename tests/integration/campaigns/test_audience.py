@@ -15,6 +15,7 @@ from core.db import Connection
 from core.errors import SpecError
 from people.unit_names import find_units
 from tests.support.electorate import add_ballot, add_person, add_unit, ballot_subject
+from tests.support.outbox_rows import add_messages, add_step
 
 
 async def _union(db: Connection) -> int:
@@ -94,18 +95,10 @@ async def test_a_filter_finds_the_people_who_received_a_step(db: Connection) -> 
         " values ('c', 'C', 'ballot', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
         ballot,
     )
-    step = await db.fetchval(
-        "insert into step (campaign_id, position, template, content, purpose, channels, secret)"
-        " values ($1, 1, 'x', '{}'::jsonb, 'service', '{sms}', 'x') returning step_id",
-        campaign,
-    )
-    await db.execute(
-        "insert into message (step_id, campaign_id, person_id, channel, address, state)"
-        " select $1, $2, person_id, 'sms', external_id,"
-        " case external_id when 'a' then 'delivered' when 'b' then 'sent' else 'failed' end::message_state"
-        " from person where external_id in ('a', 'b', 'c')",
-        step, campaign,
-    )  # fmt: skip
+    step = await add_step(db, campaign_id=campaign)
+    for number, state in (("a", "delivered"), ("b", "sent"), ("c", "failed")):
+        person = await db.fetchval("select person_id from person where external_id = $1", number)
+        await add_messages(db, step, "sms", [number], first_person=person, state=state)
     audience = Filter(received=(1,), answered=False)
     assert (
         await _who(

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from ballots.ballots import create_ballot, get_ballot
-from ballots.counts import totals
+from ballots.counts import find_totals
 from ballots.phase import Phase
 from ballots.spec import load_ballot_spec
 from campaigns import campaigns
-from campaigns.campaigns import create_campaign, get_campaign, status
+from campaigns.campaigns import create_campaign, find_status, get_campaign
 from campaigns.launch import launch, launch_due_steps
 from campaigns.spec import CampaignSpec, load_campaign_spec
 from core.db import Connection
@@ -64,7 +64,7 @@ async def test_a_ballot_is_made_with_its_electorate_and_its_dates(db: Connection
         actor=operator("staff"),
     )
 
-    assert (await totals(db, ballot.ballot_id))["electorate"] == 1
+    assert (await find_totals(db, ballot.ballot_id))["electorate"] == 1
     assert ballot.opens_at == datetime(2026, 7, 1, 8, tzinfo=UTC), "summer time in London"
     assert ballot.local(ballot.last_posting_at) == "Thursday 3 December"
     assert ballot.local(ballot.closes_at) == "Monday 7 December, 12:00"
@@ -99,7 +99,7 @@ async def test_an_electorate_is_those_with_the_attributes_it_asks_for(db: Connec
             ballot.ballot_id,
         )
         assert [row["external_id"] for row in rows] == electors, name
-        assert (await totals(db, ballot.ballot_id))["electorate"] == len(electors)
+        assert (await find_totals(db, ballot.ballot_id))["electorate"] == len(electors)
     with pytest.raises(SpecError) as refused:
         await create_ballot(db, ballot_spec(name="f", attribute={"statis": "Live"}), actor=operator("staff"))
     assert "ballot.attribute.statis" in refused.value.problems[0]
@@ -260,7 +260,7 @@ async def test_a_campaign_is_paused_resumed_and_cancelled_with_its_steps(muster:
         await campaigns.cancel(db, "nudges", operator("amy"))
         with pytest.raises(Conflict, match="is cancelled"):
             await campaigns.resume(db, "nudges", operator("amy"))
-        told = await status(db, "nudges", NOW)
+        told = await find_status(db, "nudges", NOW)
         assert [step.state for step in told.steps] == ["cancelled", "cancelled"]
         assert told.steps[0].counts == {State.CANCELLED: 2, State.SKIPPED: 1}
         assert told.outcome.figures["turnout"].electorate == 3
@@ -363,7 +363,7 @@ async def test_a_stopped_sender_is_shown_on_the_campaign(muster: Runtime) -> Non
         await db.execute(
             "update sender set paused_reason = '12 of the last 90 messages were refused.' where channel = 'sms'"
         )
-        now = await status(db, "nudges", NOW)
+        now = await find_status(db, "nudges", NOW)
     assert [(step.sender, step.stopped) for step in now.steps] == [
         ("+447700900000", "12 of the last 90 messages were refused.")
     ] * 2

@@ -16,7 +16,7 @@ from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.content.templates import Template
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import SQL, Composer
 from messaging.suppression import suppress
 from muster.operator import operator
@@ -370,7 +370,7 @@ async def test_each_email_says_where_its_answer_goes(room: MailroomSetup, db: Co
     )
     step = await db.fetchrow(SQL["find_step"], room.campaign.step_id)
     assert step is not None
-    message = Claimed(recipient.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
+    message = ClaimedMessage(recipient.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
     composer = Composer(room.runtime.settings, room.runtime.keyring, step, "email")
     outbound = composer.compose(message, NOON + timedelta(hours=1)).outbound
     content = outbound.content.decode()  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from ballots.claims import record_claim
 from campaigns import campaigns as lifecycle
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_due_steps, launch_step_now
-from campaigns.preview import plan
+from campaigns.preview import plan_launch
 from campaigns.variables import known_variables, person_variables
 from core.db import Connection, exclusive
 from core.errors import Conflict, NotFound, SpecError
@@ -76,7 +76,7 @@ async def test_everybody_in_the_audience_has_a_row_and_a_reason(muster: Runtime)
     campaign = await _campaign(muster)
 
     async with connected(muster) as db:
-        planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
+        planned = await plan_launch(db, campaign.campaign_id, public_url="http://muster.test")
     [launched] = await launch(muster, campaign.campaign_id, operator("staff"))
 
     expected = {
@@ -151,7 +151,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(
     async with connected(muster) as db:
         assert await db.fetchval("select state from step where position = 1") == "launching"
         assert len(await _rows(db)) == 20, "whole pages only"
-        planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
+        planned = await plan_launch(db, campaign.campaign_id, public_url="http://muster.test")
         assert planned.steps[0].audience == 15, "what is left"
         await owner.execute("drop trigger stop on message")
 
@@ -191,7 +191,7 @@ async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
             await add_person(db, f"P{n}", sms=f"+44770090000{n % 3}")
     campaign = await _campaign(muster)
     async with connected(muster) as db:
-        planned = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[0]
+        planned = (await plan_launch(db, campaign.campaign_id, public_url="http://muster.test")).steps[0]
     assert (planned.by_channel, planned.not_sent) == ({"sms": 3}, {"shared_address": 6})
 
     [launched] = await launch(muster, campaign.campaign_id, operator("staff"))
@@ -344,7 +344,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
     campaign = await _campaign(muster, price=price)
 
     async with connected(muster) as db:
-        first, second = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps
+        first, second = (await plan_launch(db, campaign.campaign_id, public_url="http://muster.test")).steps
 
         assert (first.by_channel, first.segments, first.exact) == ({"email": 30}, 0, True)
         assert first.cost == pytest.approx(0.03)
@@ -357,7 +357,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
         assert second.cost == pytest.approx(second.segments * 0.05)
 
         monkeypatch.setattr("campaigns.preview.SAMPLE_SIZE", 10)
-        sampled = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[1]
+        sampled = (await plan_launch(db, campaign.campaign_id, public_url="http://muster.test")).steps[1]
         assert (sampled.rendered, sampled.exact) == (10, False)
         assert await db.fetchval("select count(*) from message") == 0, "planning changes nothing"
 
@@ -379,7 +379,9 @@ async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
 
     async with connected(muster) as db:
         first, second = (
-            await plan(db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days"))
+            await plan_launch(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days")
+            )
         ).steps
     assert first.opens_at is not None
     assert f"{first.opens_at:%A %H:%M}" == "Tuesday 00:00"
@@ -388,6 +390,8 @@ async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
     assert (second.capped_wait, second.capped_out) == (2, 0)
     async with connected(muster) as db:
         [first, _] = (
-            await plan(db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days"))
+            await plan_launch(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days")
+            )
         ).steps
     assert (first.capped_wait, first.capped_out) == (0, 2)

@@ -13,7 +13,7 @@ from campaigns.replies.answered_messages import words_of
 from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from muster.operator import operator
 from tests.support.clocks import FixedClock
 from tests.support.mail_replies import answer, last_reply, letter, reply_address
@@ -46,7 +46,9 @@ async def test_answers_of_machines_are_not_read(room: MailroomSetup, db: Connect
     await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
     assert await room.campaign.suppressed() == set()
-    events_seen = [event.words for event in await history(db, recipient.message_id) if event.code == "auto_reply"]
+    events_seen = [
+        event.words for event in await find_history(db, recipient.message_id) if event.code == "auto_response"
+    ]
     assert events_seen == ["A machine answered it: a holiday notice or the like."] * 4
 
 
@@ -84,7 +86,7 @@ async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_an
         assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
     await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == 0
-    assert [event.code for event in await history(db, recipient.message_id)].count("auto_reply") == 1
+    assert [event.code for event in await find_history(db, recipient.message_id)].count("auto_response") == 1
 
 
 @pytest.mark.parametrize(("subject", "words", "reading", "text"), [

@@ -15,14 +15,16 @@ from rich.console import Console
 from ballots.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.preview import plan
+from campaigns.preview import advice_of_steps, plan_launch
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.content.templates import Template
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.questions import VISIT, add_question
 from tests.support.sent_texts import said
 
 STEPS = [
@@ -74,7 +76,7 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
         muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), operator("staff")
     )
     async with connected(muster) as db:
-        first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, _ = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
 
     assert {language.language: dict(language.messages) for language in first.languages} == {
         "en": {"sms": 1, "email": 1}, "cy": {"sms": 1}, "cy-gb": {"email": 1}, "pl": {"sms": 1},
@@ -99,7 +101,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     async with connected(muster) as db:
-        first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, second = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     kinds = [(example.channel, example.language, example.messages) for example in first.examples]
     assert kinds[0] == ("sms", "en", 2)
     assert set(kinds[1:]) == {("email", "en", 1), ("sms", "cy", 1), ("email", "cy", 1)}
@@ -118,7 +120,7 @@ async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
-        first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        first, _ = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     screen = StringIO()
     Console(width=200, file=screen).print(plan_table(first))
     words = screen.getvalue()
@@ -136,7 +138,7 @@ async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pyt
         await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
-        _, texts = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        _, texts = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     english, welsh = texts.languages
     assert (english.language, english.rendered, english.segments) == ("en", 19, 57)
     assert (welsh.language, welsh.rendered, welsh.ucs2, welsh.segments) == ("cy", 2, 2, 9)
@@ -182,3 +184,24 @@ async def test_digits_mean_what_the_text_that_is_sent_says(db: Connection) -> No
         for wanted in ("en", "cy", "cy-gb", "cy-GB", "cy_gb", "cy-gb-north", "cy-gb-south", "pl", ""):
             menu = await db.fetchval("select menu_of($1, $2)", template.to_json(), {"language": wanted})
             assert menu == {"1": template.version("sms", wanted).language}, (own, more, only_email, wanted)
+
+
+async def test_who_reads_a_question_in_another_language_than_its_page_is_counted_in_warnings(muster: Runtime) -> None:
+    steps = [{"template": "feedback-request", "channels": ["sms", "email"]}]
+    warned = {}
+    async with connected(muster) as db:
+        await people(db)
+        for name, translations in (("plain", {}), ("welsh", VISIT["translations"])):
+            await add_question(db, name=name, translations=translations)
+            given = {"name": name, "title": "Visit", "about": {"question": name}, "steps": steps}
+            campaign = await create_campaign(muster, CampaignSpec.model_validate(given), operator("staff"))
+            plan = await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
+            made = [sentence for _, sentence in await advice_of_steps(db, campaign.campaign_id, NOW)]
+            both = (plan.steps[0].warnings, made)
+            warned[name] = [[sentence for sentence in told if "language" in sentence] for told in both]
+    expected = (
+        "2 people have the language Welsh (cy), which the question plain is not in: they read its title, its"
+        " question and its answers in English. Put these under [question.translations.cy] in its file before it is"
+        " asked."
+    )
+    assert warned == {"plain": [[expected], [expected]], "welsh": [[], []]}

@@ -31,7 +31,7 @@ from tests.support.inbound_rows import BROWSER, Forms, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbound
-from webhooks.subscriptions.event_sources import read
+from webhooks.subscriptions.event_sources import read_events
 
 PEOPLE = """member id,first name,mobile,email,language
 1,Ann,07400900001,,en
@@ -127,7 +127,7 @@ async def test_a_notice_from_its_file_to_the_archive(
 
         assert await launch_due_steps(here) == 0
         assert await db.fetchval("select state from campaign") == "finished"
-        told_others = await read(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
+        told_others = await read_events(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
         assert [(event.type, event.data["subject_kind"], event.data["subject"]) for event in told_others] == [
             (kind, "notice", "bins") for kind in ("campaign.started", "campaign.finished")
         ]

@@ -14,7 +14,7 @@ from ballots.ballots import create_ballot
 from campaigns.advice import unset_settings
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.preview import advice_of_steps, plan
+from campaigns.preview import advice_of_steps, plan_launch
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
@@ -45,7 +45,7 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
         )
     campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), operator("staff"))
     async with connected(muster) as db:
-        [step] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        [step] = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
         assert not [warning for warning in step.warnings if "past" in warning]
         planned = {example.text for example in step.examples}
     await launch(muster, campaign.campaign_id, operator("staff"))

@@ -11,10 +11,10 @@ import pytest
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
-from campaigns.preview import plan
+from campaigns.preview import plan_launch
 from core.runtime import Runtime
 from messaging.outbox.counts import step_counts
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from messaging.suppression import suppress
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
@@ -88,7 +88,7 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
     )  # fmt: skip
     campaign = await made(muster)
     async with connected(muster) as db:
-        [planned] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        [planned] = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     assert planned.dates is not None
     assert planned.dates.shared == 2
     assert "of them share a phone or mailbox, and each gets their own" in as_text(plan_table(planned))
@@ -169,7 +169,7 @@ async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load
     assert (await outcomes(muster))["goes"] == ("queued", None, utc(29, 10))
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from date_change") == 0
-        told = await history(db, (await rows(db))["goes"]["message_id"])
+        told = await find_history(db, (await rows(db))["goes"]["message_id"])
     again = "It was queued again. The date that says when to send it to them has changed."
     assert [event.words for event in told] == [
         "It was queued.",
@@ -215,10 +215,10 @@ async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
     await follow_dates(muster)
     assert (await outcomes(muster))["1"][:2] == ("delivered", "date_moved_late")
     async with connected(muster) as db:
-        [*_, last] = await history(db, (await rows(db))["1"]["message_id"])
+        [*_, last] = await find_history(db, (await rows(db))["1"]["message_id"])
         campaign_id = await db.fetchval("select campaign_id from campaign")
         (step,) = await step_counts(db, campaign_id)
-    assert last.words == "Their date changed after this was sent, and nothing has told them the new one."
+    assert last.words == "Their date was moved or taken away after this was sent, and nothing has told them."
     assert (step.reasons, step.remarks) == ({}, {"date_moved_late": 1}), (
         "it counts as delivered, and not among the others"
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
-from campaigns.preview import plan
+from campaigns.preview import plan_launch
 from campaigns.skipped_steps import skipped_steps
 from console import progress
 from console.rendering import render
@@ -65,7 +65,7 @@ async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(mus
     short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
     campaign = await made(muster, REMINDER, short)
     async with connected(muster) as db:
-        day, hours = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+        day, hours = (await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     assert (day.by_channel, day.not_sent) == ({"sms": 4}, {"unreadable_date": 1, "no_date": 1})
     assert day.dates is not None
     assert hours.dates is not None
@@ -115,8 +115,8 @@ async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-28 14:30")
     campaign = await launched(muster)
     async with connected(muster) as db:
-        now = await lifecycle.status(db, campaign.name, NOW)
-        shown_campaign = await progress.campaign(db, campaign.name, NOW)
+        now = await lifecycle.find_status(db, campaign.name, NOW)
+        shown_campaign = await progress.find_campaign(db, campaign.name, NOW)
     assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
     narrow = Console(file=StringIO(), width=80)
     narrow.print(status_table(now))

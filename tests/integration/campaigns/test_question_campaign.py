@@ -25,7 +25,8 @@ from tests.support.console_site import console_site
 from tests.support.council_commands import of_a_ballot, run_for_council
 from tests.support.inbound_rows import look, press, serve
 from tests.support.member_states import Client
-from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox
+from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
+from tests.support.waiting import until
 from webhooks import process_inbound
 
 LONDON = ZoneInfo("Europe/London")

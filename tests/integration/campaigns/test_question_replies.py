@@ -160,6 +160,16 @@ async def test_low_answers_are_shown_with_the_answer_beside(room: AskedQuestion,
     )  # fmt: skip
 
 
+async def test_a_low_answer_that_was_changed_since_says_so(room: AskedQuestion, ann: int) -> None:
+    low = await room.says("3", PHONE)
+    assert [reply.answer_since for reply in await open_replies(room.db)] == ["Poor"]
+    await room.says("1", PHONE)
+    assert [reply.answer_since for reply in await open_replies(room.db)] == ["Poor, changed to Good since"]
+    assert low.reply_id is not None
+    await room.db.execute("delete from response_status")  # as where their appointment was moved
+    assert (await reply_thread(room.db, low.reply_id)).reply.answer_since == "Poor, not counted since"
+
+
 async def test_staff_read_an_unclear_reply_as_an_answer_and_its_words_are_kept(room: AskedQuestion, ann: int) -> None:
     unclear = await room.says("It was not good, to be honest", PHONE)
     assert unclear.reply_id is not None

@@ -13,7 +13,7 @@ from ballots.ballots import create_ballot
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_due_steps
 from campaigns.launch_plan import StepPlan
-from campaigns.preview import plan
+from campaigns.preview import plan_launch
 from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime
@@ -46,7 +46,7 @@ async def made(muster: Runtime, **changes: object) -> Campaign:
 
 async def planned(muster: Runtime, campaign: Campaign) -> list[StepPlan]:
     async with connected(muster) as db:
-        return list((await plan(db, campaign.campaign_id, public_url="http://m.test", now=muster.clock())).steps)
+        return list((await plan_launch(db, campaign.campaign_id, public_url="http://m.test", now=muster.clock())).steps)
 
 
 def told(step: StepPlan) -> str:
@@ -77,7 +77,9 @@ async def test_a_step_that_is_launched_early_is_planned_for_now(muster: Runtime)
     campaign = await made(muster, steps=[STEPS[0], {**STEPS[1], "quiet_hours": "none", "when": {"after": "12 hours"}}])
     async with connected(muster) as db:
         for at_once, at_night in ((None, 0), (2, 2)):
-            told_of = await plan(db, campaign.campaign_id, public_url="http://m.test", now=EVENING, at_once=at_once)
+            told_of = await plan_launch(
+                db, campaign.campaign_id, public_url="http://m.test", now=EVENING, at_once=at_once
+            )
             assert told_of.steps[1].at_night == at_night
 
 

@@ -117,10 +117,10 @@ async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: Re
 
 async def test_wrong_commands_are_explained_and_change_nothing(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "who is this")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="“maybe” is not a reading"):
         await read_by_staff(campaign.db, reply, reading="maybe", actor=operator("eve"), at=LATER)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="There is no reply 999"):
         await read_by_staff(campaign.db, 999, reading="voted", actor=operator("eve"), at=LATER)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="There is no reply 999"):
         await close_reply(campaign.db, 999, actor=operator("eve"), at=LATER)
     assert len(await open_replies(campaign.db)) == 1

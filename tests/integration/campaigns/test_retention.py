@@ -13,7 +13,7 @@ from itertools import count
 import orjson
 import pytest
 
-from ballots.counts import refresh_reach, totals
+from ballots.counts import find_totals, refresh_reach
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
 from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reply_inbox import open_replies
@@ -114,7 +114,7 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
     await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
     await db.execute("update elector set ballot_id = $1 where ballot_id = $2", past.ballot_id, twin.ballot_id)
     await refresh_reach(db, past.ballot_id)
-    before = await totals(db, past.ballot_id)
+    before = await find_totals(db, past.ballot_id)
     assert before["contacted"] == 36, "delivered and sent: three of each eight"
     (due, _) = await due_campaigns(db, LATEST)
     await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=10)
@@ -122,10 +122,10 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
         await refresh_reach(db, past.ballot_id)
         await archive(db, name)
     await refresh_reach(db, past.ballot_id)
-    assert await totals(db, past.ballot_id) == before
+    assert await find_totals(db, past.ballot_id) == before
     await delete_year_at_once(db, await summarise_year(db, 2026), actor=operator("ada"))
     await refresh_reach(db, past.ballot_id)
-    assert await totals(db, past.ballot_id) == before
+    assert await find_totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
     assert await refresh_reach(db, past.ballot_id) == 2, "reachable, and by text: those are still counted"
 
@@ -133,7 +133,7 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
 async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connection, past: Past) -> None:
     async def said() -> object:
         states = {row["state"]: row["n"] for row in await db.fetch(MESSAGES_BY_STATE)}
-        shown_campaign = await progress.campaign(db, past.name, NOW)
+        shown_campaign = await progress.find_campaign(db, past.name, NOW)
         return (
             states,
             shown_campaign.steps[0].counts,

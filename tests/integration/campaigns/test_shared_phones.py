@@ -50,7 +50,7 @@ async def test_no_reply_counts_for_either_and_staff_see_both_names(
     assert answered.why_open == "shared_address"
     [reply] = await open_replies(room.db)
     assert (reply.person_id, reply.holders, reply.holder_names) == (None, ("P1", "P2"), ("Ann Lee", "Kit Lee"))
-    assert (await attention.replies(room.db)).shown[0].who == "Ann L. or Kit L., who share this address"
+    assert (await attention.find_waiting_replies(room.db)).shown[0].who == "Ann L. or Kit L., who share this address"
 
 
 async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: AskedQuestion, ann: int, kit: int) -> None:

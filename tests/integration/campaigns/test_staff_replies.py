@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
-from campaigns.replies.presses import PRESSED_CONFIDENCE, answer_link
+from campaigns.replies.confidence import PRESSED_ONCE
+from campaigns.replies.presses import answer_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
@@ -119,7 +120,8 @@ async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, se
     refused = muster(settings, "replies", "answer", str(answered.reply_id), "Sorry.", status=1)
     assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
     assert f"muster replies read {answered.reply_id} opt_in" in refused.stderr
-    assert "is empty" in muster(settings, "replies", "answer", str(answered.reply_id), " ", status=1).stderr
+    for nothing in (" ", "\u200b", "\u2060\n\u00ad", "\u3164"):
+        assert "is empty" in muster(settings, "replies", "answer", str(answered.reply_id), nothing, status=1).stderr
     assert "no reply 99" in muster(settings, "replies", "answer", "99", "Hello", status=1).stderr
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 
@@ -156,7 +158,7 @@ async def test_a_button_whose_message_is_no_longer_kept_is_not_answered(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     pressed = await answer_link(
-        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_CONFIDENCE, inbound_id=1, at=NOON
+        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_ONCE, inbound_id=1, at=NOON
     )
     await superuser.execute("set session_replication_role = replica")
     await superuser.execute("delete from message where message_id = $1", ann.message_id)

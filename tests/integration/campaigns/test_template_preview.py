@@ -14,12 +14,12 @@ import pytest
 
 from ballots.ballots import create_ballot
 from ballots.spec import load_ballot_spec
-from campaigns.variables import RESERVED
 from core.db import open_pool
 from core.settings import ROOT, Settings
+from messaging.suppression import suppress
 from muster.operator import operator
-from people.imports.imports import import_people
 from tests.support.command import run_command
+from tests.support.member_files import import_members
 
 FEEDBACK = ROOT / "sandbox" / "demo" / "visit-2026.toml"
 
@@ -93,7 +93,7 @@ def muster(environment: dict[str, str], tmp_path: Path) -> Muster:
 
 async def _fill(url: str, folder: Path) -> None:
     pool = await open_pool(url, size=2)
-    await import_people(pool, folder / "members.csv", reserved=RESERVED, actor=operator("test"))
+    await import_members(pool, folder / "members.csv")
     async with pool.acquire() as db:
         await create_ballot(db, load_ballot_spec(folder / "ballot.toml"), actor=operator("staff"))
     await pool.close()
@@ -116,6 +116,25 @@ def test_a_test_says_what_the_preview_shows_and_goes_to_who_asked(muster: Muster
     assert mail[4] == {"subject": email_shown["subject"], "text": email_shown["text"], "html": email_shown["html"]}
     assert text[:4] == ("test", "ada", "sms", "+447700900999")
     assert text[4]["text"] == shown["sms"]["text"]
+
+
+def test_a_test_to_an_address_that_opted_out_is_refused_and_not_queued(
+    muster: Muster, environment: dict[str, str]
+) -> None:
+    asyncio.run(_opt_out(environment["MUSTER_DATABASE_URL"], "+447700900999"))
+    words = ("ballot-reminder", "--person", "M1", "--about", "ballot:pay-2026", "--actor", "ada")
+    refused = muster("template", "test", *words, "--to", "07700 900999")
+    assert (refused.status, refused.out) == (1, "")
+    assert "Nothing is sent to +447700900999, not even a test. They asked not to receive" in refused.err
+    assert asyncio.run(_queued(environment["MUSTER_DATABASE_URL"])) == []
+    assert muster("template", "test", *words, "--to", "07700 900998").status == 0
+
+
+async def _opt_out(url: str, phone: str) -> None:
+    pool = await open_pool(url, size=1)
+    async with pool.acquire() as db:
+        await suppress(db, channel="sms", address=phone, reason="opted_out", source="sms_reply")
+    await pool.close()
 
 
 async def _queued(url: str) -> list[tuple[Any, ...]]:
@@ -257,6 +276,11 @@ def test_a_menu_of_a_ballot_is_refused_for_what_no_ballot_understands(muster: Mu
 
 @pytest.mark.parametrize("kind", ["ballot", "notice", "question"])
 def test_a_word_that_networks_act_on_is_no_answer_to_anything(muster: Muster, tmp_path: Path, kind: str) -> None:
+    own(tmp_path, "quit", '---\npurpose: service\n---\n{% set w = "YES" %}Reply {{ w }}, quit for 2 STOP to opt out')
+    done = muster("template", "check", "quit", "--about", kind)
+    assert done.status == 1
+    assert "offers YES as an answer" in done.err
+    assert "offers QUIT as an answer" in done.err
     own(tmp_path, "yes", "---\npurpose: service\n---\nReply YES or END. STOP to opt out")
     done = muster("template", "check", "yes", "--about", kind)
     assert done.status == 1

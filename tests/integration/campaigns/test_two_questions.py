@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from campaigns.campaigns import create_campaign
+from campaigns.launch_plan import StepPlan
+from campaigns.preview import plan_launch
+from campaigns.replies.reply_inbox import count_asked, follow_up_asked, open_replies
+from campaigns.replies.staff_replies import MailThread, send_staff_reply
+from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.errors import SpecError
 from core.runtime import Runtime
-from tests.support.electorate import add_ballot, add_person, add_unit
+from muster.operator import operator
+from tests.support.electorate import NOW, add_ballot, add_person, add_unit, at_noon
 from tests.support.question_replies import PHONE, asked_back
 from tests.support.questions import AskedQuestion, add_question, ask
 
@@ -34,6 +43,35 @@ async def test_the_second_question_to_a_phone_offers_its_letter(
     assert (room.question.letter, second.question.letter) == ("A", "B")
     assert "Reply 1 good, 2 fair, 3 poor" in await room.text_to(ann)
     assert "Reply 1B good, 2B fair, 3B poor" in await second.text_to(ann)
+
+
+async def test_the_plan_shows_and_counts_the_letter_that_is_sent(
+    runtime: Runtime, db: Connection, room: AskedQuestion
+) -> None:
+    await room.says("1", PHONE)
+    await add_person(db, "R2", sms="+447400900002")
+    organisation = "Leeds Council"
+    for name in ("short", "long"):
+        question = await add_question(db, name=name, title="your call", organisation=organisation)
+        given = {
+            "name": name, "title": "Calls", "about": {"question": name}, "audience": {"members": ["R2"]},
+            "steps": [{"template": "feedback-request", "channels": ["sms"]}], "quiet_hours": "none",
+        }  # fmt: skip
+        campaign = await create_campaign(at_noon(runtime), CampaignSpec.model_validate(given), operator("olga"))
+
+        async def planned(campaign_id: int = campaign.campaign_id) -> StepPlan:
+            plan = await plan_launch(db, campaign_id, public_url="https://m.test", now=NOW)
+            return plan.steps[0]
+
+        before = await planned()
+        assert "Reply 1 good, 2 fair" in before.examples[0].text
+        assert before.segments == 1
+        organisation += "x" * (160 - len(before.examples[0].text))
+    assert len(before.examples[0].text) == 160
+    await ask(runtime, db, room.question, name="others", audience={"members": ["R2"]})
+    after = await planned()
+    assert f"Reply 1{question.letter} good, 2{question.letter} fair" in after.examples[0].text
+    assert after.segments == 2, "as many as are sent"
 
 
 async def test_a_phone_with_one_open_question_gets_no_letter(
@@ -83,6 +121,79 @@ async def test_once_one_is_answered_a_digit_alone_answers_the_other(
     )
 
 
+@pytest.mark.parametrize("text", ["undo", "sorry, I take that back"])
+async def test_undo_takes_back_the_only_answer_whichever_text_came_last(
+    room: AskedQuestion, ann: int, second: AskedQuestion, text: str
+) -> None:
+    await room.says("3A waited", PHONE)
+    taken = await room.says(text, PHONE)
+    assert (taken.reading, await room.answer_of(ann)) == ("take_back", (None, None))
+    ((_, said),) = await asked_back(room)
+    assert said.startswith("Leeds Council: We have taken your answer back. How did we do when you visited us?")
+
+
+async def test_undo_reaches_the_answer_behind_a_notice(room: AskedQuestion, ann: int, second: AskedQuestion) -> None:
+    await room.says("1A", PHONE)
+    await room.db.execute(
+        "with bins as ("
+        "  insert into notice (name, title, time_zone) values ('bins', 'Bin days', 'Europe/London') returning notice_id"
+        ") update campaign set subject_kind = 'notice', subject_id = notice_id from bins where campaign_id = $1",
+        second.campaign_id,
+    )
+    taken = await room.says("undo", PHONE)
+    assert (taken.reading, await room.answer_of(ann)) == ("take_back", (None, None))
+
+
+async def test_where_two_answers_could_be_meant_the_letter_says_which(
+    room: AskedQuestion, ann: int, second: AskedQuestion
+) -> None:
+    await room.says("1A", PHONE)
+    await room.says("3B", PHONE)
+    unclear = await room.says("undo", PHONE)
+    assert (unclear.reading, unclear.why_open) == ("unclear", None)
+    which = "About your call: reply UNDO B. About your visit: reply UNDO A."
+    assert await asked_back(room) == [
+        (PHONE, f"Leeds Council: Sorry, we do not know which of your answers you take back. {which}")
+    ]
+    await follow_up_asked(room.db, NOW)
+    assert await count_asked(room.db) == 1, "that they have answered is no answer to this"
+    assert (await room.says("Undo C", PHONE)).reading == "unclear"
+    assert [(await asked_in.answer_of(ann))[0] for asked_in in (room, second)] == ["good", "poor"]
+    assert (await room.says("Undo A", PHONE)).reading == "take_back"
+    assert [(await asked_in.answer_of(ann))[0] for asked_in in (room, second)] == [None, "poor"]
+
+
+@pytest.mark.parametrize(("text", "answer"), [("1B thanks", "good"), ("sorry, I meant 2b", "fair"), ("1", None)])
+async def test_after_an_answer_by_hand_a_digit_counts_with_its_letter_only(
+    room: AskedQuestion, ann: int, second: AskedQuestion, text: str, answer: str | None
+) -> None:
+    first = await room.says("what do you mean?", PHONE)
+    assert first.reply_id is not None
+    by_hand = await send_staff_reply(
+        room.db, room.runtime.settings, first.reply_id, "We meant your call.",
+        thread=MailThread(), actor=operator("olga"), at=NOW - timedelta(minutes=2),
+    )  # fmt: skip
+    await room.db.execute(
+        "update message set state = 'delivered', sent_at = $2, wire_at = $2 where message_id = $1",
+        by_hand.message_id, NOW - timedelta(minutes=1),
+    )  # fmt: skip
+    said = await room.says(text, PHONE)
+    assert ((await room.answer_of(ann))[0], (await second.answer_of(ann))[0]) == (None, answer)
+    assert said.reading == (answer or "unclear")
+
+
+async def test_the_words_of_a_reply_that_was_asked_back_belong_to_the_answer(
+    room: AskedQuestion, ann: int, second: AskedQuestion
+) -> None:
+    await second.says("3 waited two hours", PHONE)
+    await second.says("3a", PHONE)
+    assert await room.answer_of(ann) == ("poor", "waited two hours")
+    (low,) = await open_replies(room.db)
+    assert (low.text, low.note) == ("3a", "Before, they wrote: “waited two hours”")
+    await second.says("1b", PHONE)
+    assert await second.answer_of(ann) == ("good", None), "they are used once"
+
+
 async def test_words_that_fit_one_question_answer_that(
     runtime: Runtime, db: Connection, room: AskedQuestion, ann: int
 ) -> None:
@@ -126,14 +237,14 @@ async def test_a_menu_that_the_question_does_not_know_is_refused(runtime: Runtim
 async def test_words_that_every_reply_reads_otherwise_are_refused(runtime: Runtime, db: Connection, ann: int) -> None:
     answers = [
         {"name": "more", "label": "More visits", "digit": 1, "words": ["call me"]},
-        {"name": "fewer", "label": "Please stop", "digit": 2},
+        {"name": "fewer", "label": "Remove me", "digit": 2},
     ]
     question = await add_question(db, answers=answers, translations={})
     with pytest.raises(SpecError) as error:
         await ask(runtime, db, question)
     assert error.value.problems == (
         "question.answers: “call me” (more) is read as call me in every reply; choose other words",
-        "question.answers: “please stop” (fewer) is read as opt out in every reply; choose other words",
+        "question.answers: “remove me” (fewer) is read as opt out in every reply; choose other words",
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +22,7 @@ from messaging.outbox.archive import archive_chunk, ready_year
 from staff.roles import permissions_of
 from tests.browser.union import Union, write_union
 from tests.support.console_site import Site, console_site
+from tests.support.electorate import add_ballot
 from tests.support.scoped import scoped_pools
 from webhooks.members.page_views import PageViews
 
@@ -117,6 +120,19 @@ async def test_commands_are_for_those_who_launch_in_the_whole_organisation(
             "alerts are for those who see contacts"
         )
         assert "until a campaigner of the whole organisation resumes it" in pages[1]
+
+
+@pytest.mark.parametrize(("role", "has_ballot"), [("replier", False), ("viewer", False), ("viewer", True)])
+async def test_without_a_ballot_no_role_reads_of_one(site: Site, role: str, *, has_ballot: bool) -> None:
+    if has_ballot:
+        async with site.runtime.pool.acquire() as db:
+            closed = site.clock() - timedelta(days=90)
+            await add_ballot(db, "pay", opens=closed - timedelta(days=9), closes=closed)
+    await site.sign_in("pat@council.test", role=role)
+    status, page = await site.get("/console/")
+    words = re.sub("<[^>]+>", " ", page)
+    assert status == 200
+    assert ("No ballot is near" in words, "ballot" in words.casefold()) == (has_ballot, has_ballot)
 
 
 async def test_a_page_says_what_part_its_figures_are_of(site: Site, union: Union, regions: Regions) -> None:

@@ -15,7 +15,7 @@ from core.errors import SettingsError
 from core.redis_address import Sentinels, open_redis_pool, read_sentinels
 from muster.embedded.valkey import find_server_program
 from muster.worker import open_arq
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 
 PASSWORD = "only for tests"
 

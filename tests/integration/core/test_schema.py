@@ -7,26 +7,11 @@ import pytest
 from core.db import Connection, load_queries
 from core.db.logins import Login, address_as
 from core.db.migrate import migrate, pending
+from core.settings import ROOT
+from tools.module_list import PACKAGES
 
-ROOT = Path(__file__).parents[3]
 FILES = sorted(
-    path
-    for package in (
-        "core",
-        "messaging",
-        "people",
-        "staff",
-        "ballots",
-        "services",
-        "campaigns",
-        "webhooks",
-        "api",
-        "console",
-        "muster",
-        "sandbox",
-    )
-    for path in (ROOT / package).rglob("*.sql")
-    if "migrations" not in path.parts
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.sql") if "migrations" not in path.parts
 )
 
 

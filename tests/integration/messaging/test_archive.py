@@ -16,7 +16,7 @@ from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
 from core.settings import ROOT
 from messaging.outbox.archive import (
-    Moved,
+    ArchiveCounts,
     archive_chunk,
     archived_years,
     is_sending,
@@ -24,8 +24,8 @@ from messaging.outbox.archive import (
     short_timeouts,
 )
 from messaging.outbox.counts import step_counts
-from messaging.outbox.history import history, list_messages, message_status, messages_of
-from messaging.outbox.receipts import Applied, Receipt, apply_receipts
+from messaging.outbox.history import find_history, list_messages, message_status, messages_of
+from messaging.outbox.receipts import Receipt, ReceiptResult, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.reasons import Reason
 from messaging.states import State
@@ -58,9 +58,9 @@ async def own(database_url: str) -> AsyncIterator[Connection]:
     connection.terminate()
 
 
-async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> Moved:
+async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> ArchiveCounts:
     await ready_year(db, past.step_id)
-    total = Moved()
+    total = ArchiveCounts()
     while (moved := await archive_chunk(db, past.step_id, PageViews(), limit=limit)).messages:
         total += moved
     return total
@@ -68,7 +68,7 @@ async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> Moved:
 
 async def test_a_step_moves_whole_and_without_what_was_said_about_its_people(db: Connection, past: Past) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
-    assert await archive_all(db, past) == Moved(messages=80, events=320, links=80, page_views=60)
+    assert await archive_all(db, past) == ArchiveCounts(messages=80, events=320, links=80, page_views=60)
     assert await rows_in(db, "message", "message_event", "link", "page_view") == (0, 0, 0, 0)
     assert await messages(db, f"message_archive_{YEAR}", past.step_id) == before
     assert await told(db, f"message_event_archive_{YEAR}") == events
@@ -96,7 +96,7 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
     async def answers() -> object:
         (only,) = await messages_of(db, person)
         listed = await list_messages(db, campaign_id=past.campaign_id, reason="opted_out", limit=4)
-        return asdict(await message_status(db, only)), await history(db, only), listed
+        return asdict(await message_status(db, only)), await find_history(db, only), listed
 
     before = await answers()
     await ready_year(db, past.step_id)
@@ -176,7 +176,7 @@ async def test_two_movers_at_once_move_each_message_once(db: Connection, own: Co
 @pytest.mark.parametrize("state", ["planned", "launching", "running", "paused"])
 async def test_an_unfinished_step_is_not_archived(db: Connection, past: Past, state: str) -> None:
     await db.execute("update step set state = $2 where step_id = $1", past.step_id, state)
-    assert await archive_chunk(db, past.step_id, PageViews()) == Moved()
+    assert await archive_chunk(db, past.step_id, PageViews()) == ArchiveCounts()
 
 
 async def test_a_step_with_undecided_messages_is_not_archived(db: Connection, past: Past) -> None:
@@ -200,7 +200,7 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
         resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW, actor=operator("staff")))
         await asyncio.sleep(0)
     assert await resuming == 5, "those of the other forty"
-    assert await archive_chunk(own, past.step_id, PageViews()) == Moved(), "the step is open again"
+    assert await archive_chunk(own, past.step_id, PageViews()) == ArchiveCounts(), "the step is open again"
     assert await rows_in(own, "message", "message_archive") == (40, 40)
 
 
@@ -232,12 +232,12 @@ async def test_a_receipt_years_late_is_noted_and_moves_nothing(db: Connection, p
         ],
     )
     assert applied == [
-        Applied(sent, moved=False, state=State.SENT),
-        Applied(None, moved=False),
-        Applied(sent, moved=False, state=State.SENT),
-        Applied(other, moved=False, state=State.SENT),
+        ReceiptResult(sent, moved=False, state=State.SENT),
+        ReceiptResult(None, moved=False),
+        ReceiptResult(sent, moved=False, state=State.SENT),
+        ReceiptResult(other, moved=False, state=State.SENT),
     ]
-    words = [event.words for event in await history(db, sent)][-2:]
+    words = [event.words for event in await find_history(db, sent)][-2:]
     assert [said.split("”")[0] for said in words] == ["A receipt said “delivered", "A receipt said “read"]
     assert (await message_status(db, sent)).state is State.SENT
     assert await step_counts(db, past.campaign_id) == counts
@@ -265,8 +265,8 @@ async def test_a_receipt_that_comes_while_its_message_moves_is_noted_in_the_arch
                 break
             await asyncio.sleep(0.01)
         assert not late.done(), "it waits for the mover"
-    assert await late == [Applied(sent, moved=False, state=State.SENT)]
-    assert len(await history(own, sent)) == 5
+    assert await late == [ReceiptResult(sent, moved=False, state=State.SENT)]
+    assert len(await find_history(own, sent)) == 5
 
 
 async def test_a_message_whose_receipt_is_being_written_is_left_for_the_next_time(

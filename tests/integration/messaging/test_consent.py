@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from campaigns.addressing import candidates
+from campaigns.addressing import list_candidates
 from core.db import Connection
 from messaging.consent import Consent, consents_of, current_consent, record_consents
 from messaging.outbox.claim import claim
@@ -63,12 +63,12 @@ async def test_a_launch_leaves_out_people_without_consent_and_records_why(db: Co
     ann = await add_person(db, "1", sms="+447400123456", email="ann@x.test")
     bob = await add_person(db, "2", sms="+447400123457", email="bob@x.test")
     await agree(db, ann, channel="email")
-    asked = await candidates(db, people=[ann, bob], channels=["sms", "email"], goal_id=None, purpose="marketing")
+    asked = await list_candidates(db, people=[ann, bob], channels=["sms", "email"], goal_id=None, purpose="marketing")
     assert [[address.suppressed for address in person.addresses] for person in asked] == [
         ["no_consent", None],
         ["no_consent", "no_consent"],
     ]
-    asked = await candidates(db, people=[bob], channels=["sms"], goal_id=None, purpose="service")
+    asked = await list_candidates(db, people=[bob], channels=["sms"], goal_id=None, purpose="service")
     assert asked[0].addresses[0].suppressed is None
 
 

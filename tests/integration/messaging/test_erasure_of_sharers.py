@@ -106,7 +106,7 @@ async def erase_only_reading(room: MailroomSetup) -> None:
     """As an erasure does with what waits."""
     async with room.runtime.pool.acquire() as db:
         ids = [row["inbound_id"] for row in await db.fetch("select inbound_id from inbound_log")]
-        await erasure.read_waiting(room.runtime, db, ids)
+        await erasure.process_inbound(room.runtime, db, ids)
 
 
 async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: MailroomSetup, db: Connection) -> None:

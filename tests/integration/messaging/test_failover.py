@@ -28,7 +28,7 @@ from messaging.outbox.claim import claim
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
 from messaging.outbox.manual_review import settle_held
 from messaging.outbox.outcomes import Intent, record_outcomes
-from messaging.outbox.reconcile import Reconciled
+from messaging.outbox.reconcile import ReconcileCounts
 from muster.app import make_app
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
@@ -44,9 +44,9 @@ from tests.support.outbox_rows import (
     reconcile_steadily,
     states,
     stop_hearts,
-    until,
 )
 from tests.support.two_providers import VONAGE_FROM, both, by_either, by_twilio, by_vonage, with_vonage
+from tests.support.waiting import until
 from webhooks import process_inbound
 
 ANN = "+447700900123"
@@ -202,12 +202,12 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     ids = await add_messages(db, step, "sms", [taken, lost])
     channels = both(away, clock)
     assert (await deliver(away, channels)).ambiguous == 2
-    assert await reconcile_steadily(away, channels, settle=0) == Reconciled()
+    assert await reconcile_steadily(away, channels, settle=0) == ReconcileCounts()
     assert await states(db, step) == {"ambiguous": 2}
     assert (await reconcile_steadily(away, channels, settle=0, receipt_timeout=0)).held_for_staff == 2
     assert (await events(db, ids[1]))[-1] == (None, "reconcile", "held")
     assert "held" in {alert.key for alert in await open_alerts(db)}
-    assert await reconcile_steadily(away, channels, settle=0, receipt_timeout=0) == Reconciled()
+    assert await reconcile_steadily(away, channels, settle=0, receipt_timeout=0) == ReconcileCounts()
     # the receipt of the one that was taken comes at last, and settles it; the other one is a person's to decide
     async with TestServer(make_app(away)) as web:
         (sent,) = sandbox.vonage.sent_to(taken)

@@ -18,7 +18,7 @@ from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.heartbeat import LEASE_LASTS, Heartbeat
-from messaging.outbox.reconcile import MAX_SETTLED, SQL, Reconciled, reconcile
+from messaging.outbox.reconcile import MAX_SETTLED, SQL, ReconcileCounts, reconcile
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
 from tests.support.outbox_rows import (
@@ -31,10 +31,10 @@ from tests.support.outbox_rows import (
     open_dispatcher,
     states,
     stop_hearts,
-    until,
     with_sandbox,
 )
 from tests.support.two_providers import VONAGE_FROM, with_vonage
+from tests.support.waiting import until
 
 ANN = "+447700900123"
 
@@ -82,12 +82,14 @@ async def test_only_a_worker_steady_for_a_lease_declares_others_lost(runtime: Ru
     dead = await claimed(db, "dead")
     await silent_for(db, dead, 60)
     dispatcher_id = await dispatcher(db, "reconciler")
-    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), (
+    assert await reconcile(runtime, dispatcher_id=None) == ReconcileCounts(), (
         "a worker without a heartbeat declares nobody lost"
     )
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "a new worker declares nobody lost"
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == ReconcileCounts(), (
+        "a new worker declares nobody lost"
+    )
     await steady_for(db, dispatcher_id, LEASE_LASTS - 1)
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == ReconcileCounts()
     await steady_for(db, dispatcher_id, LEASE_LASTS + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).returned == 1
 
@@ -104,14 +106,14 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
         for steady in (first_id, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)
-        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), (
+        assert await reconcile(runtime, dispatcher_id=first_id) == ReconcileCounts(), (
             "its own heartbeat is as old as the others'"
         )
         assert await heartbeat._beat_once()
-        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "it has only just beaten again"
+        assert await reconcile(runtime, dispatcher_id=first_id) == ReconcileCounts(), "it has only just beaten again"
         assert await other._beat_once()
         await steady_for(db, first_id, LEASE_LASTS + 1)
-        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "and by now the other has, too"
+        assert await reconcile(runtime, dispatcher_id=first_id) == ReconcileCounts(), "and by now the other has, too"
         assert other.holds(holder)
     assert await states(db, step) == {"sending": 1}
 
@@ -138,7 +140,7 @@ async def test_unknown_outcomes_wait_until_the_reconciler_is_steady(runtime: Run
         "update message set state = 'ambiguous', reason = 'no_answer', changed_at = now() - interval '1 hour'"
     )
     dispatcher_id = await dispatcher(db, "reconciler")
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == ReconcileCounts()
     await steady_for(db, dispatcher_id, LEASE_LASTS + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
     assert (await events(db, only))[-1] == ("queued", "reconcile", "no_answer")
@@ -330,7 +332,7 @@ async def test_all_heartbeats_may_stop_at_once(runtime: Runtime, db: Connection)
     dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await stop_hearts(db)
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == ReconcileCounts()
 
 
 async def test_a_worker_taken_for_lost_claims_anew(

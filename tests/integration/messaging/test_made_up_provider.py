@@ -29,7 +29,7 @@ from core.runtime import Runtime
 from core.settings import ROOT, Settings
 from messaging.suppression import lift, suppress
 from tests.support.inbound_rows import PHONE, make_campaign
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 
 MADE_UP = ROOT / "tests" / "support" / "made_up"
 SECRET = "q9Zt3vLm8sXw2RbK7fYc5NdJ1hGp4UeA"

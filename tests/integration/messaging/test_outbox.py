@@ -19,7 +19,7 @@ from core.settings import Settings
 from messaging.channels import open_channels
 from messaging.outbox.counts import step_counts
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.outbox.history import history, list_messages, message_status
+from messaging.outbox.history import find_history, list_messages, message_status
 from messaging.outbox.rate_limits import RateLimits
 from messaging.states import State
 from messaging.suppression import active_suppressions
@@ -34,10 +34,10 @@ from tests.support.outbox_rows import (
     reconcile_steadily,
     states,
     stop_hearts,
-    until,
     with_sandbox,
 )
 from tests.support.outbox_steps import Slow, mailboxes, numbers, texts_of
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ async def test_an_unanswered_mail_is_ambiguous(runtime: Runtime, sandbox: Sandbo
         assert status.words == (
             "Whether it left became unknown. It was handed over, but the provider never said whether it took it."
         )
-        story = await history(db, only)
+        story = await find_history(db, only)
         assert [event.state for event in story] == [State.QUEUED, State.SENDING, State.AMBIGUOUS]
         assert all(event.words.endswith((".", "BODY")) or "The provider said" in event.words for event in story)
         (listed,) = await list_messages(db, campaign_id=step.campaign_id, states=[State.AMBIGUOUS])

@@ -18,15 +18,8 @@ from core.settings import Settings
 from muster.embedded.postgres import start_postgres
 from muster.embedded.valkey import Valkey
 from sandbox import SandboxConfig, open_sandbox
-from tests.support.outbox_rows import (
-    add_messages,
-    add_step,
-    open_dispatcher,
-    reconcile_steadily,
-    states,
-    until,
-    with_sandbox,
-)
+from tests.support.outbox_rows import add_messages, add_step, open_dispatcher, reconcile_steadily, states, with_sandbox
+from tests.support.waiting import until
 
 TOTAL = 3000
 

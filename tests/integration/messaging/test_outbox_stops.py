@@ -23,10 +23,10 @@ from tests.support.outbox_rows import (
     message,
     open_dispatcher,
     states,
-    until,
     with_sandbox,
 )
 from tests.support.outbox_steps import Slow, mailboxes, numbers, texts_of
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from messaging.channels.channel import Trace
 from messaging.outbox.claim import claim
 from messaging.outbox.manual_review import settle_held
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
-from messaging.outbox.reconcile import Reconciled
+from messaging.outbox.reconcile import ReconcileCounts
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
 from messaging.reasons import Reason
@@ -86,14 +86,14 @@ async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambi
     assert (reconciled.returned, reconciled.ambiguous, reconciled.finished) == (1, 1, 0)
     assert await states(db, step) == {"queued": 1, "ambiguous": 1}
     assert (await events(db, wired))[-1] == ("ambiguous", "reconcile", "worker_lost")
-    assert await reconcile_steadily(runtime) == Reconciled()
+    assert await reconcile_steadily(runtime) == ReconcileCounts()
 
 
 async def test_messages_of_a_living_worker_are_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    assert await reconcile_steadily(runtime) == Reconciled()
+    assert await reconcile_steadily(runtime) == ReconcileCounts()
     assert await states(db, step) == {"sending": 1}
 
 
@@ -119,7 +119,7 @@ async def test_a_text_without_trace_goes_again(
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "sms", ["+447700900930"])  # 500 at first, nothing stored
     assert (await deliver(runtime)).ambiguous == 1
-    assert await reconcile_steadily(runtime, channels) == Reconciled()  # not yet: its receipt may still come
+    assert await reconcile_steadily(runtime, channels) == ReconcileCounts()  # not yet: its receipt may still come
     assert (await reconcile_steadily(runtime, channels, settle=0)).again == 1
     assert (await events(db, only))[-1] == ("queued", "reconcile", "no_trace")
     assert (await deliver(runtime)).accepted == 1
@@ -148,7 +148,7 @@ async def test_a_provider_that_cannot_be_asked_leaves_it_unknown(
     away = with_sandbox(runtime.settings, sandbox, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     async with open_channels(away, runtime.http) as nobody:
         assert (await reconcile_steadily(runtime, nobody, settle=0)).ambiguous == 1
-        assert (await reconcile_steadily(runtime, nobody, settle=0)) == Reconciled()
+        assert (await reconcile_steadily(runtime, nobody, settle=0)) == ReconcileCounts()
     assert await states(db, step) == {"ambiguous": 1}
 
 
@@ -171,7 +171,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
     await db.execute("update in_flight set attempt = 5")
     reconciled = await reconcile_steadily(runtime, settle=0)
     assert (reconciled.ambiguous, reconciled.held_for_staff, reconciled.again) == (1, 1, 0)
-    assert await reconcile_steadily(runtime, settle=0) == Reconciled()
+    assert await reconcile_steadily(runtime, settle=0) == ReconcileCounts()
     assert await finish_drained(db) == []
     assert await alerts(db) == {
         "held": "1 message may or may not have been sent, and waits for a decision.",

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from core.db import Connection, open_pool
 from messaging.channels.channel import Retry
 from messaging.channels.twilio.codes import meaning_of
-from messaging.outbox.claim import Claimed, claim
+from messaging.outbox.claim import ClaimedMessage, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
-from messaging.outbox.receipts import Applied, Receipt, apply_receipts
+from messaging.outbox.receipts import Receipt, ReceiptResult, apply_receipts
 from messaging.outbox.retries import outcome_of, retry_pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.reasons import Reason
@@ -34,7 +34,7 @@ def says(state: State, sid: str | None, code: int | None = None, message_id: int
     )  # fmt: skip
 
 
-async def say(db: Connection, state: State, sid: str | None, code: int | None = None, **more: Any) -> Applied:
+async def say(db: Connection, state: State, sid: str | None, code: int | None = None, **more: Any) -> ReceiptResult:
     (applied,) = await apply_receipts(db, [says(state, sid, code, **more)])
     return applied
 
@@ -145,7 +145,7 @@ async def test_a_second_try_on_the_wire_is_known_by_both_its_names(db: Connectio
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("delivered", "SM2")
     for sid in ("SM1", "SM2"):
-        assert await say(db, State.UNDELIVERED, sid, 30003) == Applied(only, moved=False, state=State.DELIVERED)
+        assert await say(db, State.UNDELIVERED, sid, 30003) == ReceiptResult(only, moved=False, state=State.DELIVERED)
 
 
 @pytest.mark.parametrize("late", [State.ACCEPTED, State.SENT, State.FAILED, State.UNDELIVERED])
@@ -153,7 +153,9 @@ async def test_a_receipt_of_an_older_try_does_not_move_the_newer_one(db: Connect
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
     for where in ("queued", "accepted", "sent"):
-        assert await say(db, late, "SM1", 30003, message_id=only) == Applied(only, moved=False, state=State(where))
+        assert await say(db, late, "SM1", 30003, message_id=only) == ReceiptResult(
+            only, moved=False, state=State(where)
+        )
         if where == "queued":
             assert await send(db, step, "SM2", tomorrow()) == 1
         else:
@@ -218,8 +220,8 @@ class Race:
     def __init__(self, db: Connection, step: Step, only: int) -> None:
         self.db, self.step, self.only = db, step, only
         self.now = NOW
-        self.held: Claimed | None = None
-        self.wired: Claimed | None = None
+        self.held: ClaimedMessage | None = None
+        self.wired: ClaimedMessage | None = None
         self.sids: list[str] = []
         self.arrived = False
 
@@ -261,7 +263,9 @@ class Race:
         self.arrived = self.arrived or state is State.DELIVERED
         known = await self.db.fetchval("select count(*) from message_try where provider_id = $1", sid)
         if known and sid != self.sids[-1] and state is not State.DELIVERED:
-            assert applied == Applied(self.only, moved=False, state=State(before["state"])), "an older try moved it"
+            assert applied == ReceiptResult(self.only, moved=False, state=State(before["state"])), (
+                "an older try moved it"
+            )
 
     async def check(self) -> None:
         row = await message(self.db, self.only)
@@ -309,7 +313,7 @@ async def test_a_delivered_message_is_never_sent_again_in_any_order(database_url
 
 
 def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
-    claimed = Claimed(1, 1, "a@x.test", {}, 1, 1)
+    claimed = ClaimedMessage(1, 1, "a@x.test", {}, 1, 1)
     full = outcome_of(claimed, Retry(Reason.MAILBOX_FULL, "4.2.2", "452 4.2.2 over quota"), send_before=tomorrow())
     busy = outcome_of(claimed, Retry(Reason.BUSY, "4.3.2", "450 4.3.2 busy"), send_before=tomorrow())
     assert (full.state, busy.state) == (State.QUEUED, State.QUEUED)

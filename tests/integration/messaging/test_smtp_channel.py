@@ -186,9 +186,6 @@ async def test_a_connection_cut_within_the_text_is_an_unknown_outcome() -> None:
 
 
 async def test_a_refusing_greeting_stops_the_sender() -> None:
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await writer.drain()
-
     def send_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"554 5.7.1 go away\r\n")
         writer.close()

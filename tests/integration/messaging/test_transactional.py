@@ -18,7 +18,7 @@ from core.sign_in_links import MASK
 from messaging.channels.channel import OutboundMessage, Retry, SendResult, Trace
 from messaging.outbox.concealment import Contents
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.outbox.history import history, list_messages, message_status
+from messaging.outbox.history import find_history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
@@ -38,9 +38,9 @@ from tests.support.outbox_rows import (
     put_in_flight,
     reconcile_steadily,
     stop_hearts,
-    until,
     with_sandbox,
 )
+from tests.support.waiting import until
 
 ANN = "+447700900123"
 LINK = "http://muster.test/console/sign-in/TOKEN-THAT-OPENS"
@@ -102,7 +102,12 @@ async def test_two_messages_to_one_person_are_two(runtime: Runtime, sandbox: San
             "delivered", "staff_reply", "Your code is 1111.", None,
         )  # fmt: skip
         assert [listed.kind for listed in await list_messages(db)] == ["staff_reply", "staff_reply"]
-        assert [event.state for event in await history(db, first)] == ["queued", "sending", "accepted", "delivered"]
+        assert [event.state for event in await find_history(db, first)] == [
+            "queued",
+            "sending",
+            "accepted",
+            "delivered",
+        ]
 
 
 async def test_a_reference_is_one_message_however_often_and_at_once_it_is_asked_for(runtime: Runtime) -> None:
@@ -266,7 +271,7 @@ async def test_a_provider_that_quotes_a_link_shows_it_to_nobody(runtime: Runtime
     await going
     (alert,) = await open_alerts(db)
     assert MASK in alert.title
-    told = [event.words for event in await history(db, only)]
+    told = [event.words for event in await find_history(db, only)]
     assert any(MASK in words for words in told)
     kept = f"{alert.title} {told} {await everything(db)}".lower()
     assert not [token[at : at + 16] for at in range(28) if token[at : at + 16].lower() in kept]

@@ -18,7 +18,7 @@ from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.outbox.concealment import Contents
-from messaging.outbox.history import history, list_messages, message_status
+from messaging.outbox.history import find_history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
@@ -39,10 +39,10 @@ from tests.support.outbox_rows import (
     reconcile_steadily,
     states,
     stop_hearts,
-    until,
     with_sandbox,
 )
 from tests.support.traces import found_in
+from tests.support.waiting import until
 from webhooks.members.page_views import PageViews
 
 OLD = datetime(2026, 3, 1, tzinfo=UTC)
@@ -163,7 +163,7 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert [row["message_id"] for row in await db.fetch("select message_id from message order by 1")] == [waits, young]
     told = await message_status(db, old)
     assert (told.state, told.kind, told.says, told.address) == ("delivered", "staff_reply", None, "+447700900001")
-    assert [event.state for event in await history(db, old)] == ["queued"]
+    assert [event.state for event in await find_history(db, old)] == ["queued"]
     assert [listed.message_id for listed in await list_messages(db)] == [old, test, waits, young]
     assert await found_in(db, ("turquoise",)) == set()
     assert {row["state"]: row["n"] for row in await db.fetch(MESSAGES_BY_STATE)} == {"delivered": 2, "queued": 1}

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.daemon import GRACE_SECONDS
 from muster.embedded.postgres import data_folder
 from muster.embedded.removal import erase
+from tests.support.waiting import until_blocking
 
 HOLD = """
 import sys
@@ -43,17 +43,10 @@ def own_home() -> Iterator[Path]:
     yield home
     if (pid := daemon_of(home)) is not None:
         os.kill(pid, signal.SIGTERM)
-        until(lambda: not runs(pid))
+        until_blocking(lambda: not runs(pid))
     data = data_folder(home)
     shutil.rmtree(home)
     shutil.rmtree(data.parent, ignore_errors=True)
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def daemon_of(home: Path) -> int | None:
@@ -114,7 +107,7 @@ def test_servers_start_on_first_use_stop_after_the_last_and_keep_the_data(own_ho
     servers = [postmaster(own_home), valkey(own_home)]
     assert daemon is not None
     first.close()
-    until(lambda: not runs(daemon), GRACE_SECONDS + 20)
+    until_blocking(lambda: not runs(daemon), seconds=GRACE_SECONDS + 20)
     assert not any(runs(pid) for pid in servers)
     assert not (data_folder(own_home) / "postmaster.pid").exists(), "it was not stopped in order"
 
@@ -145,7 +138,7 @@ def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
     assert daemon is not None
     other.kill()
     other.communicate()
-    until(lambda: not runs(daemon), GRACE_SECONDS + 20)
+    until_blocking(lambda: not runs(daemon), seconds=GRACE_SECONDS + 20)
 
 
 def test_servers_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
@@ -162,7 +155,7 @@ def test_sigterm_stops_servers_in_order_while_in_use(own_home: Path) -> None:
     daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
     assert daemon is not None
     os.kill(daemon, signal.SIGTERM)
-    until(lambda: not runs(daemon))
+    until_blocking(lambda: not runs(daemon))
     assert not runs(pg)
     assert not runs(vk)
     assert not (data_folder(own_home) / "postmaster.pid").exists()
@@ -188,7 +181,7 @@ def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: 
     daemon = daemon_of(own_home)
     assert daemon is not None
     os.kill(server(own_home), signal.SIGKILL)
-    until(lambda: not runs(daemon))
+    until_blocking(lambda: not runs(daemon))
     assert servers.line.recv(1) == b"", "who uses them must hear of it"
     servers.close()
     again = connect_to_servers(own_home)
@@ -205,7 +198,7 @@ def test_erasing_a_home_is_refused_while_in_use_and_leaves_nothing(own_home: Pat
         erase(home, stop_timeout=0.2)
     assert ask(servers, "select 1") == 1
     os.kill(daemon, signal.SIGKILL)
-    until(lambda: not runs(daemon))
+    until_blocking(lambda: not runs(daemon))
     orphan = postmaster(home)
     left = json.loads((home / "daemon.json").read_text())["folders"]
     erase(home)
@@ -223,7 +216,7 @@ def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path
     for _ in range(2):
         with pytest.raises(SettingsError, match=r"made by PostgreSQL 9, and the installed one is 1\d"):
             connect_to_servers(own_home)
-    until(lambda: daemon_of(own_home) is None)
+    until_blocking(lambda: daemon_of(own_home) is None)
     assert not runs_valkey(own_home)
 
 
@@ -250,7 +243,7 @@ def test_servers_recover_when_the_daemon_was_killed(own_home: Path) -> None:
     assert daemon is not None
     left = json.loads((own_home / "daemon.json").read_text())["folders"]
     os.kill(daemon, signal.SIGKILL)
-    until(lambda: not runs(daemon))
+    until_blocking(lambda: not runs(daemon))
     assert runs(pg)
     assert runs(vk)
 
@@ -270,10 +263,10 @@ def test_servers_recover_when_all_was_killed_and_process_ids_are_reused(own_home
     assert daemon is not None
     for pid in (daemon, pg, vk):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(map(runs, (daemon, pg, vk))))
+    until_blocking(lambda: not any(map(runs, (daemon, pg, vk))))
     servers.close()
     # After a restart of the machine, its numbers may belong to programs that have nothing to do with it.
-    until(lambda: subprocess.run(["pgrep", "-f", str(data_folder(own_home))], check=False).returncode == 1)
+    until_blocking(lambda: subprocess.run(["pgrep", "-f", str(data_folder(own_home))], check=False).returncode == 1)
     stranger = subprocess.Popen(["sleep", "60"])
     pid_file = data_folder(own_home) / "postmaster.pid"
     pid_file.write_text(f"{stranger.pid}\n" + pid_file.read_text().partition("\n")[2])
@@ -315,7 +308,7 @@ def test_servers_work_in_a_folder_too_deep_for_a_socket() -> None:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     top.chmod(0o755)
     daemon = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
-    until((home / "daemon.json").exists)
+    until_blocking((home / "daemon.json").exists)
     servers = connect_to_servers(home)
     assert ask(servers, "select 1") == 1
     assert (home / "postgres").stat().st_uid == nobody.pw_uid
@@ -336,6 +329,6 @@ def test_root_with_a_closed_home_keeps_its_data_elsewhere() -> None:
     data = data_folder(home)
     assert data.is_relative_to("/var/lib/muster")
     servers.close()
-    until(lambda: not runs(daemon))
+    until_blocking(lambda: not runs(daemon))
     shutil.rmtree(data.parent)
     shutil.rmtree(top)

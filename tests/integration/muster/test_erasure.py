@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ballots.counts import find_differences, refresh_reach, totals
+from ballots.counts import find_differences, find_totals, refresh_reach
 from campaigns.erasure import begin_erasure, find_traces, renamed
 from core.audit import seal, verify
 from core.db import Connection, Pool
@@ -73,7 +73,7 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
     """Everything that a report shows, but for whom an open ballot can still reach."""
     (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
     await refresh_reach(db, ballot_id)
-    turnout = {name: n for name, n in (await totals(db, ballot_id)).items() if not name.startswith("reach")}
+    turnout = {name: n for name, n in (await find_totals(db, ballot_id)).items() if not name.startswith("reach")}
     return {
         "turnout": turnout,
         "recount": await find_differences(db, ballot_id),
@@ -208,7 +208,7 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
     await db.execute("update ballot set closes_at = $1", NOW)
     (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
     await refresh_reach(db, ballot_id)
-    before = await totals(db, ballot_id)
+    before = await find_totals(db, ballot_id)
     assert before["reachable"] == 4
     await erasure.erase(
         replace(runtime, clock=lambda: NOW + timedelta(days=1)),
@@ -216,7 +216,7 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
         actor=operator("olga"),
     )
     await refresh_reach(db, ballot_id)
-    assert await totals(db, ballot_id) == before
+    assert await find_totals(db, ballot_id) == before
 
 
 async def test_an_import_in_progress_is_not_disturbed(runtime: Runtime, pool: Pool, db: Connection) -> None:

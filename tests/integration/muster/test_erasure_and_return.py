@@ -10,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from campaigns.replies.opt_outs import last_opt_ins
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import SettingsError
 from core.runtime import Runtime
@@ -18,13 +17,13 @@ from messaging.suppression import active_suppressions
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.lists.suppression_lookup import find_suppression
 from people.lists.suppressions import SuppressionReport, import_suppressions
 from people.people import find_person
 from people.returning import lift_erased
 from tests.support.known_person import NUMBER, PHONE, WORK, fill
+from tests.support.member_files import import_members
 from tests.support.traces import found_in
 
 FILE = (
@@ -36,7 +35,7 @@ FILE = (
 async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
     path = folder / "members.csv"
     path.write_text(FILE, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, keys=keys, opt_ins=last_opt_ins, actor=operator("test"))
+    return await import_members(pool, path, keys=keys, opt_ins=last_opt_ins)
 
 
 async def test_an_erased_member_who_returns_is_new_and_gets_no_messages(

@@ -20,8 +20,9 @@ from muster.operator import operator
 from people.people_lock import lock_people_shared
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import look, make_campaign, serve
-from tests.support.outbox_rows import add_messages, add_step, until
+from tests.support.outbox_rows import add_messages, add_step
 from tests.support.traces import found_in
+from tests.support.waiting import until
 
 MAILBOX = "zeb.q@example.org"
 WORDS = ("zeb.q", "M-4711", "quackenbush")

@@ -8,20 +8,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ballots.counts import correct_sums, totals
+from ballots.counts import correct_sums, find_totals
 from campaigns.erasure import find_traces
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.runtime import Runtime
 from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.returning import lift_erased
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NEAR_MAILBOX, NEAR_PHONE, NUMBER, PHONE, REP, fill
+from tests.support.member_files import import_members
 from tests.support.traces import found_in
 from webhooks.inbound_log.inbound_log import process
 from webhooks.sms import twilio
@@ -109,7 +108,7 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
     assert await found_in(db, (PHONE[1:],)) == set()
     path = tmp_path / "members.csv"
     path.write_text(f"member id,mobile,email\nA1,{PHONE},anna@example.org\n")
-    await import_people(pool, path, reserved=RESERVED, keys=keys, actor=operator("test"))
+    await import_members(pool, path, keys=keys)
     assert await lift_erased(db, "A1", region="GB", keys=keys, actor=operator("olga"))
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
     assert [suppression.reason for suppression in await active_suppressions(db, channel="person", address=back)] == [
@@ -160,7 +159,7 @@ async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Run
     await erase(runtime, "A1")
     electors = await db.fetch("select ballot_id, person_id from elector order by ballot_id, person_id")
     assert [tuple(row) for row in electors] == sorted([(long, other), (short, person), (short, other)])
-    assert [(await totals(db, ballot))["electorate"] for ballot in (long, short)] == [1, 2]
+    assert [(await find_totals(db, ballot))["electorate"] for ballot in (long, short)] == [1, 2]
 
 
 async def test_an_arrival_that_is_committed_after_a_later_one_is_found(

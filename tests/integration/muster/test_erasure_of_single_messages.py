@@ -31,10 +31,10 @@ from tests.support.outbox_rows import (
     dispatcher,
     message,
     put_in_flight,
-    until,
     with_sandbox,
 )
 from tests.support.traces import found_in
+from tests.support.waiting import until
 from webhooks.members.page_views import PageViews
 
 PHONE: Final = "+447700900471"

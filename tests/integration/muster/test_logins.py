@@ -18,6 +18,7 @@ from core.db.migrate import migration_files
 from core.errors import SettingsError
 from muster.embedded.valkey import Valkey
 from tests.support.bare_postgres import BarePostgres, bare_postgres, debian_programs, embedded_programs
+from tests.support.command import run_command
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 WORKERS, OWNERS = "w0rker's pass/word", "0wner's-pass:word"
@@ -64,6 +65,8 @@ def muster(
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
         "MUSTER_LISTEN": "127.0.0.1:0",
     }
+    if stdout == subprocess.PIPE:
+        return run_command(command.split(), environment | ours, cwd=folder)
     return subprocess.run(
         [*MUSTER, *command.split()],
         env=environment | ours, cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120,

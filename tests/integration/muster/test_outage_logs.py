@@ -26,8 +26,9 @@ from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
-from tests.support.outbox_rows import add_messages, add_step, until
+from tests.support.outbox_rows import add_messages, add_step
 from tests.support.running_worker import NOWHERE, working
+from tests.support.waiting import until
 
 SECRET = "a secret for tests only and long enough"
 AT_THE_END = {

@@ -16,9 +16,10 @@ from messaging.outbox import heartbeat
 from messaging.outbox.heartbeat import OUTBOX_VERSION
 from muster.worker import work
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.outbox_rows import Step, add_messages, add_step, deliver, states, until, with_sandbox
+from tests.support.outbox_rows import Step, add_messages, add_step, deliver, states, with_sandbox
 from tests.support.outbox_steps import mailboxes
 from tests.support.running_worker import working
+from tests.support.waiting import until
 
 OF_VERSION = "create or replace function outbox_version() returns integer language sql stable as 'select %d'"
 MAILS = 400

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,15 +22,14 @@ from core.redis_address import open_redis_pool
 from core.runtime import Runtime
 from muster import jobs
 from muster.embedded.valkey import Valkey, start_valkey
+from tests.support.bare_postgres import free_port
 from tests.support.running_worker import NOWHERE, working
 
 
 @pytest.fixture(scope="module")
 def port(home: Path) -> Iterator[int]:
     """The port of a Redis that asks for a password."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = int(probe.getsockname()[1])
+    free = free_port()
     folder = home / "asking"
     folder.mkdir(mode=0o755)
     server = start_valkey(folder, port=str(free), bind="127.0.0.1")

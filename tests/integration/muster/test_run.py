@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from muster.cli.user_messages import sandbox_page
 from muster.embedded.running import only_run, sandbox_at, served_at
 from muster.embedded.valkey import Valkey
 from muster.run import SandboxPorts, Startup
+from tests.support.waiting import until_blocking
 
 MUSTER = [sys.executable, "-m", "muster"]
 
@@ -103,13 +104,6 @@ def up() -> Iterator[Up]:
     if running.process.poll() is None:
         stop(running)
     shutil.rmtree(home)
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def get(url: str) -> tuple[int, str]:
@@ -273,7 +267,7 @@ def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:
             assert refused.returncode == 1
             assert "is taken by another program" in refused.stderr
             assert "Traceback" not in refused.stderr
-            until(lambda home=home: not processes_on(home))  # type: ignore[misc]
+            until_blocking(lambda home=home: not processes_on(home))  # type: ignore[misc]
             shutil.rmtree(home)
 
 
@@ -281,15 +275,15 @@ def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:
 def test_a_process_that_dies_is_started_again(up: Up, name: str) -> None:
     before = up.children()[name]
     os.kill(before, signal.SIGKILL)
-    until(lambda: up.children().get(name, before) != before)
-    until(lambda: get(up.address("Health"))[0] == 200 and get(up.address("Sandbox"))[0] == 200)
+    until_blocking(lambda: up.children().get(name, before) != before)
+    until_blocking(lambda: get(up.address("Health"))[0] == 200 and get(up.address("Sandbox"))[0] == 200)
 
 
 def test_servers_that_die_are_started_again(up: Up) -> None:
     daemon = json.loads((up.home / "daemon.json").read_text())["pid"]
     os.kill(daemon, signal.SIGKILL)
-    until(lambda: (up.home / "daemon.json").exists() and _keeper(up.home) != daemon)
-    until(lambda: get(up.address("Health"))[0] == 200, 60)
+    until_blocking(lambda: (up.home / "daemon.json").exists() and _keeper(up.home) != daemon)
+    until_blocking(lambda: get(up.address("Health"))[0] == 200, seconds=60)
     assert "ada@union.example.com" in muster(up.home, "user", "list").stdout
 
 
@@ -343,7 +337,7 @@ def test_muster_run_stops_everything_and_keeps_the_data(number: signal.Signals) 
     assert processes_on(home) == []
     assert not (home / "daemon.json").exists()
     assert "ada@union.example.com" in muster(home, "user", "list").stdout
-    until(lambda: not processes_on(home))
+    until_blocking(lambda: not processes_on(home))
     shutil.rmtree(home)
 
 
@@ -353,6 +347,6 @@ def test_a_killed_muster_run_leaves_no_process() -> None:
     children = running.children()
     running.process.kill()
     running.process.communicate()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children.values()))
-    until(lambda: not processes_on(home))
+    until_blocking(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children.values()))
+    until_blocking(lambda: not processes_on(home))
     shutil.rmtree(home)

@@ -134,7 +134,7 @@ async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
     why, rows, nobody = run_commands(
         settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"
     )
-    assert why.out.startswith("nobody in your people file\nMessage 1: a staff reply")
+    assert why.out.startswith("nobody in your member file\nMessage 1: a staff reply")
     assert (rows.json()[0]["external_id"], rows.json()[0]["name"]) == (None, "")
     assert (nobody.code, nobody.out) == (1, "")
     assert "bob@x.test, nothing was sent there, and nothing came from it." in nobody.err

@@ -29,6 +29,7 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.effort import effort_of_async
 from tests.support.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
 from tests.support.running_worker import NOWHERE, working
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -62,12 +63,6 @@ async def launched(runtime: Runtime, people: int) -> None:
     ]
     campaign = await create_campaign(runtime, campaign_spec(steps=steps), operator("staff"))
     await launch(runtime, campaign.campaign_id, operator("staff"))
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
-            await asyncio.sleep(0.02)
 
 
 async def states(runtime: Runtime) -> Counter[str]:

@@ -13,9 +13,9 @@ from core.db import Pool
 from core.settings import Settings
 from muster.operator import operator
 from people.exports import export_people
-from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from tests.support.command import muster
+from tests.support.member_files import import_members
 
 KNOWN = "member_id,name,mobile\n0021006,Zoe Ash,07400 123801\n0021007,Yan Ash,07400 123802\nm45,Cy Lee,\n"
 SAVED = "member_id,name,mobile\n21006,Zoe Ashe,447400123801\n21007,Yan Ash,447400123802\nM45,Cy Lee,\n77,Di Fox,\n"
@@ -24,7 +24,7 @@ SAVED = "member_id,name,mobile\n21006,Zoe Ashe,447400123801\n21007,Yan Ash,44740
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
+    return await import_members(pool, path, **options)
 
 
 async def numbers(pool: Pool) -> list[str]:
@@ -97,7 +97,7 @@ async def test_an_export_for_excel_comes_back_as_it_was(pool: Pool, tmp_path: Pa
         path = tmp_path / ("saved.csv" if text else "out.csv")
         if text:
             path.write_text(text, encoding="utf-8")
-        report = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
+        report = await import_members(pool, path)
         assert (report.unchanged, report.problems) == (1, [])
 
 

@@ -9,19 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import InputError
-from muster.operator import operator
-from people.imports.imports import import_people
 from sandbox.demo.union import write_union
 from tests.support.effort import effort_of_async
-from tests.support.member_files import everything, load
+from tests.support.member_files import everything, import_members, load
 
 
 async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=3000, branches=40)
-    report = await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
+    report = await import_members(pool, union.path)
     assert (report.rows, report.created, report.repeated, report.rejected, report.unreachable) == (
         union.rows, union.people, union.repeated, union.rejected, union.unreachable,
     )  # fmt: skip
@@ -41,7 +38,7 @@ async def test_importing_120_000_rows_is_quick(pool: Pool, tmp_path: Path) -> No
     union = write_union(tmp_path / "union.csv", members=119_000)
 
     async def read() -> None:
-        report = await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
+        report = await import_members(pool, union.path)
         assert report.created == 119_000
 
     assert await effort_of_async(read) < 1500  # 350 on a machine that does nothing else
@@ -67,9 +64,9 @@ async def test_importing_any_file_twice_changes_nothing(
     writer.writerows(rows)
     path = tmp_path / "any.csv"
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
-    first = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
+    first = await import_members(pool, path)
     before = (await everything(pool))[:4]
-    again = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
+    again = await import_members(pool, path)
     assert (again.created, again.updated) == (0, 0)
     assert again.unchanged == first.created + first.updated + first.unchanged
     assert first.rows == again.rows == again.unchanged + again.repeated + again.rejected
@@ -110,5 +107,5 @@ async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Po
     path = tmp_path / "members.xlsx"
     book.save(path)
     with pytest.raises(InputError, match="No column holds the number or reference") as refused:
-        await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
+        await import_members(pool, path)
     assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)

@@ -6,13 +6,11 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from campaigns.variables import RESERVED
 from core.db import Pool, open_pool
 from core.errors import InputError
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.imports.mapping import ColumnMapping
-from tests.support.member_files import addresses, counts, everything, load, person, write
+from tests.support.member_files import addresses, counts, everything, import_members, load, person, write
 
 HEADER = "member id,first name,surname,mobile,email,region,branch,workplace,language,time zone,pay band\n"
 
@@ -260,7 +258,7 @@ async def test_spreadsheets_are_imported_too(pool: Pool, tmp_path: Path) -> None
     for row in (["Member ID", "Mobile", "Email"], [1001, 7700900123, None], [1002, "landline", "b@example.org"]):
         sheet.append(row)
     book.save(tmp_path / "members.xlsx")
-    report = await import_people(pool, tmp_path / "members.xlsx", reserved=RESERVED, actor=operator("test"))
+    report = await import_members(pool, tmp_path / "members.xlsx")
     assert counts(report) == (2, 0, 0, 0)
     assert [(problem.line, problem.code) for problem in report.problems] == [(3, "not_a_number")]
     assert await addresses(pool, "1001") == [("sms", "+447700900123")]
@@ -268,9 +266,7 @@ async def test_spreadsheets_are_imported_too(pool: Pool, tmp_path: Path) -> None
 
 async def test_the_same_file_imported_twice_at_once(pool: Pool, tmp_path: Path) -> None:
     path = write(tmp_path, "id,email,branch\n" + "".join(f"{n},m{n}@example.org,B{n % 7}\n" for n in range(3000)))
-    reports = await asyncio.gather(
-        *(import_people(pool, path, reserved=RESERVED, actor=operator("test")) for _ in range(3))
-    )
+    reports = await asyncio.gather(*(import_members(pool, path) for _ in range(3)))
     assert sorted(report.created for report in reports) == [0, 0, 3000]
     assert sorted(report.unchanged for report in reports) == [0, 3000, 3000]
     assert await pool.fetchval("select count(*) from person") == 3000
@@ -288,10 +284,10 @@ async def test_an_import_that_is_killed_leaves_nothing(database_url: str, pool: 
 
     other = await open_pool(database_url, size=1)
     with pytest.raises(KeyboardInterrupt):
-        await import_people(other, path, reserved=RESERVED, progress=stop, actor=operator("test"))
+        await import_members(other, path, progress=stop)
     await other.close()
     assert await everything(pool) == before
-    assert counts(await import_people(pool, path, reserved=RESERVED, actor=operator("test"))) == (30_000, 0, 0, 0)
+    assert counts(await import_members(pool, path)) == (30_000, 0, 0, 0)
 
 
 async def test_progress_is_reported(pool: Pool, tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ from campaigns.person_dates import date_attributes
 from core.db import Connection, Pool
 from core.settings import Settings
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from tests.support.appointments import add_visit
 from tests.support.command import muster
 from tests.support.electorate import campaign_spec
+from tests.support.member_files import import_members
 
 
 async def load(pool: Pool, folder: Path, text: str, **options: Any) -> ImportReport:
     path = folder / "people.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, reserved=(), **{"actor": operator("amy")} | options)
+    return await import_members(pool, path, **{"reserved": (), "actor": operator("amy")} | options)
 
 
 def named(report: ImportReport) -> list[tuple[str, int, str, str, str]]:

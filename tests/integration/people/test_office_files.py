@@ -6,15 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from muster.operator import operator
-from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.lists.consents import ConsentDefaults, import_consents
 from people.lists.suppressions import import_suppressions
 from tests.support.electorate import add_person
-from tests.support.member_files import addresses, counts, load, person
+from tests.support.member_files import addresses, counts, import_members, load, person
 from tests.support.office_files import rows_xml, write_xlsx
 from tests.support.outbox_rows import NOON
 
@@ -27,7 +25,7 @@ NO_RESULT = "<><f>A2</f><v></v>"
 
 async def load_sheet(pool: Pool, tmp_path: Path, *rows: list[str], **options: Any) -> ImportReport:
     path = write_xlsx(tmp_path / "members.xlsx", rows_xml(rows))
-    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
+    return await import_members(pool, path, **options)
 
 
 def told(report: Any) -> list[tuple[int, str, str]]:

@@ -13,11 +13,11 @@ from core.errors import Conflict, InputError, NotFound
 from core.settings import Settings
 from muster.operator import operator
 from people.exports import export_people
-from people.imports.imports import import_people
 from people.imports.mapping import ColumnMapping
 from people.people import count_people, find_person
 from sandbox.demo.union import write_union
 from tests.support.command import muster, run_commands
+from tests.support.member_files import import_members
 
 MEMBERS = (
     "member id,first name,surname,mobile,email,email 2,region,branch,workplace,language,Pay band,Grade\n"
@@ -30,7 +30,7 @@ MEMBERS = (
 async def load(pool: Pool, tmp_path: Path, text: str = MEMBERS, **options: Any) -> None:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
+    await import_members(pool, path, **options)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -82,7 +82,7 @@ async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connecti
     await load(pool, tmp_path)
     before = await snapshot(db)
     assert await export_people(pool, tmp_path / name, reserved=RESERVED, actor=operator("amy")) == 3
-    report = await import_people(pool, tmp_path / name, reserved=RESERVED, actor=operator("test"))
+    report = await import_members(pool, tmp_path / name)
     assert (report.created, report.updated, report.unchanged, report.problems) == (0, 0, 3, [])
     assert await snapshot(db) == before
     assert await db.fetchval("select actor || ' ' || action from audit where action = 'people.exported'") == (
@@ -94,11 +94,11 @@ async def test_an_export_makes_the_same_people_in_an_empty_database(
     pool: Pool, db: Connection, owner: Connection, tmp_path: Path
 ) -> None:
     union = write_union(tmp_path / "union.csv", members=500, branches=20)
-    await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
+    await import_members(pool, union.path)
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     await owner.execute("truncate person, unit, attribute restart identity cascade")
-    report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
+    report = await import_members(pool, tmp_path / "out.csv")
     assert (report.created, report.problems) == (500, [])
     assert await snapshot(db) == before
 
@@ -110,7 +110,7 @@ async def test_attributes_with_misleading_labels_come_back_as_themselves(
     await load(pool, tmp_path, "id,Grade / band,Phone,№ 4\n1,AO,x,y\n", mapping=mapping)
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
-    assert (await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))).unchanged == 1
+    assert (await import_members(pool, tmp_path / "out.csv")).unchanged == 1
     assert await snapshot(db) == before
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file))

@@ -5,18 +5,16 @@ from typing import Any
 
 import pytest
 
-from campaigns.variables import RESERVED
 from core.db import Connection, Pool
-from muster.operator import operator
-from people.imports.imports import import_people
 from people.imports.report import ImportReport
-from people.units import count_by_unit, place, unit_names
+from people.units import count_by_unit, find_or_create_units, unit_names
+from tests.support.member_files import import_members
 
 
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
+    return await import_members(pool, path, **options)
 
 
 async def units_of(pool: Pool, external_id: str) -> dict[str, str]:
@@ -34,8 +32,10 @@ async def tree(db: Connection) -> list[tuple[str, ...]]:
 
 
 async def test_a_path_is_made_once_whatever_its_case_and_spacing(db: Connection) -> None:
-    first = await place(db, [("Wales", "Cardiff", "Tŷ Glas"), ("WALES", "cardiff", ""), ("Wales", "Barry", "")])
-    again = await place(db, [("wales", "CARDIFF", "tŷ  glas"), ("Wales", "", "")])
+    first = await find_or_create_units(
+        db, [("Wales", "Cardiff", "Tŷ Glas"), ("WALES", "cardiff", ""), ("Wales", "Barry", "")]
+    )
+    again = await find_or_create_units(db, [("wales", "CARDIFF", "tŷ  glas"), ("Wales", "", "")])
     assert await tree(db) == [
         ("Wales",), ("Wales", "Barry"), ("Wales", "Cardiff"), ("Wales", "Cardiff", "Tŷ Glas"),
     ]  # fmt: skip
@@ -46,14 +46,14 @@ async def test_a_path_is_made_once_whatever_its_case_and_spacing(db: Connection)
 
 
 async def test_a_name_in_capitals_is_the_same_with_letters_beyond_a_to_z(db: Connection) -> None:
-    first = await place(db, [("Tŷ Siân", "Łódź", "Østfold")])
-    again = await place(db, [("TŶ SIÂN", "ŁÓDŹ", "ØSTFOLD")])
+    first = await find_or_create_units(db, [("Tŷ Siân", "Łódź", "Østfold")])
+    again = await find_or_create_units(db, [("TŶ SIÂN", "ŁÓDŹ", "ØSTFOLD")])
     assert again["TŶ SIÂN", "ŁÓDŹ", "ØSTFOLD"] == first["Tŷ Siân", "Łódź", "Østfold"]
     assert await db.fetchval("select show_trgm('Siân') && show_trgm('siâ')"), "â is a letter in a search"
 
 
 async def test_lineages_lead_from_the_root_to_the_unit_itself(db: Connection) -> None:
-    unit_id = (await place(db, [("Wales", "Cardiff", "Tŷ Glas")]))["Wales", "Cardiff", "Tŷ Glas"]
+    unit_id = (await find_or_create_units(db, [("Wales", "Cardiff", "Tŷ Glas")]))["Wales", "Cardiff", "Tŷ Glas"]
     rows = await db.fetch("select unit_id, parent_id, lineage from unit order by unit_id")
     assert [row["lineage"] for row in rows] == [[row["unit_id"] for row in rows[: n + 1]] for n in range(3)]
     assert rows[-1]["unit_id"] == unit_id
@@ -61,13 +61,13 @@ async def test_lineages_lead_from_the_root_to_the_unit_itself(db: Connection) ->
 
 
 async def test_levels_left_empty_are_skipped_and_nothing_is_no_unit(db: Connection) -> None:
-    placed = await place(db, [("Wales", "", "Depot"), ("", "", "")])
+    placed = await find_or_create_units(db, [("Wales", "", "Depot"), ("", "", "")])
     assert await tree(db) == [("Wales",), ("Wales", "Depot")]
     assert placed["", "", ""] is None
 
 
 async def test_workplaces_of_one_name_in_two_branches_are_two_units(db: Connection) -> None:
-    placed = await place(db, [("", "Cardiff", "Main Office"), ("", "Barry", "Main Office")])
+    placed = await find_or_create_units(db, [("", "Cardiff", "Main Office"), ("", "Barry", "Main Office")])
     assert len(set(placed.values())) == 2
 
 

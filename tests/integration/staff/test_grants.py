@@ -65,7 +65,7 @@ async def test_grants_are_history(db: Connection) -> None:
         "update staff_grant set ends_at = null, starts_at = now()",
         "update staff_grant set unit_id = null, revoked_at = null, given_by = 'me'",
     ):
-        with pytest.raises(asyncpg.PostgresError):
+        with pytest.raises(asyncpg.RaiseError, match=r"append-only|only be revoked, and once"):
             await db.execute(attempt)
     await revoke_grant(db, ada, "viewer", by=BY, now=NOW)
     with pytest.raises(asyncpg.PostgresError, match="revoked, and once"):

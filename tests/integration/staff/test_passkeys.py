@@ -14,7 +14,7 @@ from core.db import Connection, Pool
 from core.errors import NotFound
 from staff.backoff import TooManyTries
 from staff.passkeys import site_of
-from staff.second_factor import LastFactor, add_passkey, passkey_options, remove_app, reset_second_factors
+from staff.second_factor import LastFactor, passkey_options, remove_app, reset_second_factors, set_up_passkey
 from staff.second_factor_check import is_fresh, prove_by_passkey
 from staff.sessions import admit_session
 from staff.totp import has_totp
@@ -150,7 +150,7 @@ async def test_a_passkey_that_is_kept_on_several_devices_may_count_on_each(db: C
     session = await sign_in(db, "ada@union.test", now=NOW)
     device, staff = PasskeyDevice(SITE.origin, synced=True), await who(db, session, now=NOW)
     options = json.loads(await passkey_options(db, SITE, staff, now=NOW))
-    assert await add_passkey(
+    assert await set_up_passkey(
         db, SITE, staff, session, device.create(options), settings=SETTINGS, device=LAPTOP, now=NOW
     )
     for count in (5, 3, 3):  # of a laptop, and of a phone that was used less
@@ -208,11 +208,11 @@ async def test_a_passkey_is_set_up_in_the_session_that_asked(db: Connection) -> 
     options = json.loads(await passkey_options(db, SITE, await who(db, ada, now=NOW), now=NOW))
     device = PasskeyDevice(SITE.origin)
     answer, session = device.create(options), await who(db, eve, now=NOW)
-    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None
+    assert await set_up_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None
     device, _ = await make_passkey(db, ada)
     again = json.loads(await passkey_options(db, SITE, session, now=NOW))
     answer = device.create(again)
-    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None, (
+    assert await set_up_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None, (
         "it is Ada's already"
     )
     assert await db.fetchval("select count(*) from staff_passkey") == 1

@@ -148,6 +148,10 @@ async def test_a_link_is_texted_to_who_has_a_phone(user: Muster, db: Connection,
         assert (text.to, text.sender) == ("+447700900123", SMS_FROM)
         [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text.body)
         assert await link_works(db, link.rpartition("/")[2], now=system_clock())
+        tried = await asyncio.to_thread(user, "link", "ada@union.example.com", "--text", **twilio)
+        assert tried.stdout.startswith("The link is tried by text to +447700900123, as links for staff always are")
+        assert "stopped: They asked not to receive these messages." in tried.stdout
+        assert "muster user link ada@union.example.com" in tried.stdout
     assert "no links by text" in user("phone", "ada@union.example.com").stdout
 
 

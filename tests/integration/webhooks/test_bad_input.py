@@ -178,12 +178,12 @@ async def test_anything_anywhere_is_answered_and_changes_nothing(
     st.text(max_size=20),
 )
 async def test_any_signed_body_is_taken_or_refused_and_never_stops_the_inbound_log(
-    site: Site, path: str, pairs: list[tuple[str, str]], sign_id: str
+    site: Site, path: str, pairs: list[tuple[str, str]], signed_id: str
 ) -> None:
     form = MultiDict(
         (name.encode(errors="replace").decode(), value.encode(errors="replace").decode()) for name, value in pairs
     )
-    path = f"{path}?m={quote(sign_id.encode(errors='replace'))}"
+    path = f"{path}?m={quote(signed_id.encode(errors='replace'))}"
     signature = RequestValidator(TOKEN).compute_signature(f"https://muster.test{path}", form)
     body = "&".join(f"{quote(name)}={quote(value)}" for name, value in form.items())
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}

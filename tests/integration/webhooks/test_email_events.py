@@ -14,7 +14,7 @@ import pytest
 from core.db import Connection, open_pool
 from core.runtime import Runtime
 from messaging.outbox.bounces import BOUNCES_TO_SUPPRESS
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from tests.support.another_email import ANN, another_email
 from tests.support.email_events import NOW, Keys, World, open_world
 from tests.support.inbound_rows import Campaign, make_campaign, serve
@@ -158,7 +158,7 @@ async def test_an_event_that_changes_nothing_is_described_so(world: World, campa
     recipient = await campaign.ask(email=ANN)
     for name in ("deferred", "unsubscribe", "group_resubscribe"):
         await world.tell("sendgrid", name, recipient.message_id)
-    assert [entry.words.partition(".")[0] for entry in await history(db, recipient.message_id)] == [
+    assert [entry.words.partition(".")[0] for entry in await find_history(db, recipient.message_id)] == [
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
         "The provider reported an event that does not change its state",

@@ -130,9 +130,9 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
 
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:
     recipient = await campaign.ask(email=ANN)
-    sign_id = world.runtime.keyring.sign_id(recipient.message_id, "bounce")
-    raw = (DATA / "dsn-hard.eml").read_bytes().replace(b"SEAL", sign_id.encode())
-    envelope = json.dumps({"to": [f"b+{sign_id}@{BOUNCES}"], "from": ""})
+    signed_id = world.runtime.keyring.sign_id(recipient.message_id, "bounce")
+    raw = (DATA / "dsn-hard.eml").read_bytes().replace(b"SEAL", signed_id.encode())
+    envelope = json.dumps({"to": [f"b+{signed_id}@{BOUNCES}"], "from": ""})
     body, content_type = multipart({"envelope": envelope, "email": raw})
     request = world.sendgrid[0].sign(body)
     request.headers["Content-Type"] = content_type

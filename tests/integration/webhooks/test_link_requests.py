@@ -92,8 +92,11 @@ async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connec
     before = await everything(db)
     again = await press(client, ann.confirm, page, "voted")
     assert "You have told us that you have voted" in again.words
-    await press(client, ann.confirm, page, "undo")
-    await press(client, ann.confirm, page, "stop")
+    for other in ("undo", "stop"):
+        data = {**page.fields, "answer": other}
+        response = await client.post(ann.confirm, data=data, headers={"User-Agent": BROWSER})
+        assert response.status == 409
+        assert "so nothing was noted" in await response.text()
     assert await everything(db) == before
 
 

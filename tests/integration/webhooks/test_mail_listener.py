@@ -19,7 +19,7 @@ from core.runtime import Runtime
 from tests.support.clocks import FixedClock
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from tests.support.mailroom_clients import NOON, state_of
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 from webhooks import process_inbound
 from webhooks.email.inbound_mail import classify, listener
 from webhooks.email.inbound_mail.listener import listening

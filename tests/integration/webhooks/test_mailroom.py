@@ -20,7 +20,7 @@ from tests.support.another_email import another_email
 from tests.support.clocks import FixedClock
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.mailroom_clients import NOON, state_of
-from tests.support.outbox_rows import until
+from tests.support.waiting import until
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_files import MailboxCounts, read_mailbox
 
@@ -155,15 +155,15 @@ async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: 
 
 async def test_without_a_token_of_ours_nobody_is_suppressed(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
-    sign_id = room.sign_id(recipient, "bounce")
+    signed_id = room.sign_id(recipient, "bounce")
     forged = [
-        f"b+{sign_id[:-1]}{'0' if sign_id[-1] != '0' else '1'}@{BOUNCES}",
+        f"b+{signed_id[:-1]}{'0' if signed_id[-1] != '0' else '1'}@{BOUNCES}",
         f"b+{recipient.message_id}@{BOUNCES}",
         f"b+{room.sign_id(recipient, 'reply')}@{BOUNCES}",
         f"b@{BOUNCES}",
         f"ann@{BOUNCES}",
-        f"b+{sign_id}@elsewhere.test",
-        f"r+{sign_id}@{REPLIES}",
+        f"b+{signed_id}@elsewhere.test",
+        f"r+{signed_id}@{REPLIES}",
     ]
     for address in forged:
         assert await room.hand_over(room.mail("dsn-hard", recipient), address) == 550, address

@@ -18,9 +18,9 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import Recipient
 from tests.support.mail_rows import ANN, BOUNCES, MailroomSetup, open_room
-from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
 from tests.support.rows import row_of
+from tests.support.waiting import until
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.listener import listening
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from campaigns.replies.answer_history import answers_by
 from campaigns.replies.reply_inbox import open_replies, read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
@@ -14,7 +15,7 @@ from muster.operator import operator
 from tests.support.clocks import FixedClock
 from tests.support.council_commands import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
-from tests.support.inbound_rows import HEADLESS, look, press, serve
+from tests.support.inbound_rows import BROWSER, HEADLESS, look, press, read, serve
 from tests.support.member_states import Client
 from tests.support.question_pages import tap, write
 from tests.support.questions import AskedQuestion, add_question, ask
@@ -182,6 +183,53 @@ async def test_an_empty_comment_and_one_after_the_end_change_nothing(
     assert not await room.db.fetchval("select count(*) from response_comment")
 
 
+async def test_after_the_close_nothing_is_taken_back_and_the_page_says_what_counts(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, "nice staff")
+    await room.db.execute("update question set closes_at = $1", clock.now)
+    for button in ("undo", "undo_comment"):
+        page = await tap(client, clock, path, page, button)
+        assert "The time to answer is over." in page.words
+        assert "You have answered “Good”." in page.words
+        assert "taken" not in page.words
+    assert await room.answer_of(ann) == ("good", None)
+    assert await room.db.fetchval("select comment from response_comment") == "nice staff"
+
+
+async def test_a_call_is_taken_back_after_the_close_as_well(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_poor")
+    page = await tap(client, clock, path, page, "call_me")
+    await room.db.execute("update question set closes_at = $1", clock.now)
+    page = await tap(client, clock, path, page, "undo_call")
+    assert "We will not call you." in page.words
+    page = await tap(client, clock, path, page, "undo")
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["low_answer"], "it stands, so staff see it"
+
+
+async def test_the_same_answer_by_text_and_page_is_taken_back_at_once(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    await room.says("2", PHONE, at=clock.now)
+    await room.says("3 waited two hours", PHONE, at=clock.now)
+    path = await room.link_to(ann)
+    await room.says("3", PHONE, at=clock.now)
+    page = await look(client, path)
+    page = await tap(client, clock, path, page, "undo")
+    assert "Your answer before it counts again: “Fair”." in page.words
+    assert (await room.answer_of(ann), await open_replies(room.db)) == (("fair", None), [])
+    assert not await room.db.fetchval("select count(*) from response_comment")
+    last = (await answers_by(room.db, [ann], []))[-1]
+    assert last.words == (
+        "In the question visit they are no longer counted as: Poor (taken back from their page). What counts now: Fair."
+    )
+
+
 async def test_a_question_without_a_box_shows_none(
     runtime: Runtime, db: Connection, ann: int, clock: FixedClock
 ) -> None:
@@ -247,3 +295,32 @@ async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     assert [reply.why_open for reply in await open_replies(room.db)] == ["call_me"]
     await write(client, clock, path, page, "stop texting me")
     assert await room.db.fetchval("select reason from suppression where address = $1", PHONE) == "opted_out"
+
+
+async def test_a_press_with_the_nonce_of_another_page_is_told_that_nothing_was_noted(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    clock.wait(seconds=20)
+    for nonce in ("of-another-page", ""):
+        data = {**page.fields, "nonce": nonce, "answer": "answer_poor"}
+        response = await client.post(path, data=data, headers={"User-Agent": BROWSER})
+        assert response.status == 409
+        assert "This page had been used or was too old, so nothing was noted." in (await read(response)).words
+    assert await room.answer_of(ann) == ("good", None)
+
+
+async def test_a_double_click_is_told_only_what_was_answered(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await look(client, path)
+    await tap(client, clock, path, page, "answer_poor")
+    again = await client.post(path, data={**page.fields, "answer": "answer_poor"}, headers={"User-Agent": BROWSER})
+    assert again.status == 200
+    assert "nothing was noted" not in (await read(again)).words
+    other = await client.post(path, data={**page.fields, "answer": "answer_good"}, headers={"User-Agent": BROWSER})
+    assert other.status == 409, "the page was used for another answer"
+    assert await room.answer_of(ann) == ("poor", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -13,10 +13,11 @@ from pydantic import SecretStr
 from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.history import history
+from messaging.outbox.history import find_history
 from muster.operator import operator
 from staff.account_messages import queue_sign_in_link
-from staff.sign_in import link_works, make_sign_in_link
+from staff.quoted_links import without_links
+from staff.sign_in import end_access, link_works, make_sign_in_link, use_link
 from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import NUMBER, PHONE, look, serve
@@ -59,21 +60,48 @@ async def assert_spent(db: Connection, token: str, at: datetime = NOON) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["Liked “Sign in to The Union on Muster: {link} It works once.”", "What is {token}?", "Who sent me {part}"]
-)
+    "said",
+    [
+        "Liked “Sign in to The Union on Muster: {link} It works once.”", "What is {token}?", "Who sent me {part}",
+        "it says {blanks}", "{hyphens}", "{lines}", "{base64}", "{capitals}",
+    ],
+)  # fmt: skip
 async def test_a_text_that_quotes_one(room: MailroomSetup, db: Connection, said: str) -> None:
     link, token = await made(db)
     _, other = await made(db)
-    text = said.format(link=link, token=token, part=token[8:36].lower())
+    apart = [token[at : at + 6] for at in range(0, 43, 6)]
+    text = said.format(
+        link=link, token=token, part=token[8:36].lower(), blanks=" ".join(apart), hyphens="-".join(apart),
+        lines="\n".join(apart), base64=base64.b64encode(token.encode()).decode(), capitals=". ".join(apart).upper(),
+    )  # fmt: skip
     async with serve(room.runtime) as client:
         form = {"MessageSid": SID, "From": PHONE, "To": NUMBER, "Body": text, "NumMedia": "0"}
         assert (await send(client, INBOUND, form)).status == 200
     await process_inbound(room.runtime, 10)
-    assert await db.fetchval("select count(*) from reply") == 1
+    stored = await db.fetchval("select text from reply")
+    assert not any(piece.lower() in stored.lower() for piece in apart[:-1])
     await assert_spent(db, token)
     assert await link_works(db, other, now=NOON), "nobody has sent the other one back"
     await made(db)
     assert not await open_alerts(db), "with another link there is nothing left to do"
+
+
+@pytest.mark.parametrize("ended", ["quoted before", "used", "signed out", "expired"])
+async def test_a_link_that_works_no_longer_is_masked_without_another_warning(db: Connection, ended: str) -> None:
+    _, token = await made(db)
+    said, at = f"it says {' '.join(token[at : at + 5] for at in range(0, 43, 5))} ?", NOON
+    if ended == "quoted before":
+        await without_links(db, said, now=at)
+    elif ended == "used":
+        assert await use_link(db, token, now=at) is not None
+    elif ended == "signed out":
+        assert await end_access(db, await db.fetchval("select staff_id from staff"), now=at) == (0, 1)
+    else:
+        at += timedelta(hours=30)
+    noted = await db.fetchval("select count(*) from audit_shown where action = 'staff.link_revoked'")
+    assert await without_links(db, said, now=at) == "it says •••••• ?"
+    assert await db.fetchval("select count(*) from audit_shown where action = 'staff.link_revoked'") == noted
+    assert not await link_works(db, token, now=at)
 
 
 async def test_a_receipt_whose_words_name_one(room: MailroomSetup, db: Connection) -> None:
@@ -84,7 +112,7 @@ async def test_a_receipt_whose_words_name_one(room: MailroomSetup, db: Connectio
         form = status("undelivered", ErrorCode="30007", ErrorMessage=f"Filtered: {link.replace('https', 'hxxp')}")
         assert (await send(client, STATUS, form)).status == 204
     await process_inbound(room.runtime, 10)
-    assert [event.code for event in await history(db, recipient.message_id)][-1] == "30007"
+    assert [event.code for event in await find_history(db, recipient.message_id)][-1] == "30007"
     await assert_spent(db, token)
 
 

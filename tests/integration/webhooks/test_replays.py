@@ -179,9 +179,9 @@ async def test_an_email_event_replayed_after_pruning_is_ignored(
 
 async def forge(world: World, token: dict[str, str], message_id: int, to: str) -> None:
     """Put a token that was seen to every use there is for it."""
-    sign_id = world.runtime.keyring.sign_id(message_id, "bounce")
+    signed_id = world.runtime.keyring.sign_id(message_id, "bounce")
     for name in ("complained", "unsubscribed", "failed-permanent"):
-        said = payload("mailgun", name, sign_id) | {"signature": token}
+        said = payload("mailgun", name, signed_id) | {"signature": token}
         assert await world.post("mailgun", Request(json.dumps(said).encode())) == 200
     body = urlencode({"recipient": to, "sender": ANN, "body-mime": Sent(to, text="STOP").raw} | token).encode()
     for more in ("", "/mime"):
@@ -199,7 +199,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
         campaign = await make_campaign(world.runtime, db, now=NOW)
         ann = await campaign.ask(email=ANN)
         to = reply_address(world, ann)
-        sign_id = world.runtime.keyring.sign_id(ann.message_id, "bounce")
+        signed_id = world.runtime.keyring.sign_id(ann.message_id, "bounce")
         nobody, form = "nobody@elsewhere.test", {"Content-Type": "application/x-www-form-urlencoded"}
         large = Sent(to, text="words " * 200_000)
 
@@ -208,7 +208,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
             return Request(urlencode(fields).encode(), form)
 
         def event(token: dict[str, str], name: str) -> Request:
-            return Request(json.dumps(payload("mailgun", name, sign_id) | {"signature": token}).encode())
+            return Request(json.dumps(payload("mailgun", name, signed_id) | {"signature": token}).encode())
 
         first_uses: list[tuple[str, Callable[[dict[str, str]], Request], int]] = [
             ("", lambda token: event(token, "opened"), 200),

@@ -288,8 +288,8 @@ async def test_a_receipt_before_the_request_returned_finds_its_message(
 
 async def test_a_forged_signed_id_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    sign_id = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
-    await send(client, f"{STATUS}?m={sign_id}", status("delivered"))
+    signed_id = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
+    await send(client, f"{STATUS}?m={signed_id}", status("delivered"))
     await process_inbound(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"
 

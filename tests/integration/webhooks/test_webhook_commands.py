@@ -11,8 +11,8 @@ from core.db import Connection
 from core.settings import ROOT, Settings
 from messaging.suppression import suppress
 from tests.support.command import environment, muster
-from tests.support.outbox_rows import until
 from tests.support.receivers import Receiver
+from tests.support.waiting import until
 
 
 async def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,6 @@ from core.runtime import Runtime
 from core.settings import ROOT
 from muster.operator import operator
 from tests.support.clocks import FixedClock
-from tests.support.outbox_rows import until
 from tests.support.receivers import (
     Got,
     Receiver,
@@ -33,9 +32,10 @@ from tests.support.receivers import (
     take,
     webhook_worker,
 )
+from tests.support.waiting import until
 from webhooks.subscriptions.delivery import GIVES_UP_AFTER, MAX_PAUSE
 from webhooks.subscriptions.redelivery import resend, send_test
-from webhooks.subscriptions.subscriptions import deliveries, get_subscription, pause, replay, resume
+from webhooks.subscriptions.subscriptions import get_subscription, list_deliveries, pause, replay, resume
 
 
 async def test_events_arrive_signed_and_in_order(worker: WebhookWorker, receiver: Receiver, db: Connection) -> None:
@@ -53,7 +53,7 @@ async def test_events_arrive_signed_and_in_order(worker: WebhookWorker, receiver
         request.verify(secret)
     await worker.deliver()
     assert len(receiver.got) == 5
-    assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await deliveries(db, "crm")] == [
+    assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await list_deliveries(db, "crm")] == [
         (204, 1, None)
     ] * 5
 
@@ -84,7 +84,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
         await worker.deliver()
     assert sources(receiver) == ["0", "0", "0", "1"]
     assert len({request.webhook_id for request in receiver.got[:3]}) == 1
-    tries = await deliveries(db, "crm")
+    tries = await list_deliveries(db, "crm")
     assert [(attempt.attempt, attempt.status) for attempt in reversed(tries)] == [
         (1, 500),
         (2, 503),
@@ -186,7 +186,7 @@ async def test_an_answer_that_comes_too_late_counts_as_failed(
         await worker.add(receiver)
         await happen(db, 1)
         await worker.deliver()
-        assert (await deliveries(db, "crm"))[0].problem == "It did not answer within 0.3 seconds."
+        assert (await list_deliveries(db, "crm"))[0].problem == "It did not answer within 0.3 seconds."
 
 
 async def test_a_receiver_that_returns_gets_all_events_in_order(
@@ -197,7 +197,7 @@ async def test_a_receiver_that_returns_gets_all_events_in_order(
     await worker.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
     await happen(db, 3)
     await worker.deliver()
-    assert "could not be reached" in ((await deliveries(db, "crm"))[0].problem or "")
+    assert "could not be reached" in ((await list_deliveries(db, "crm"))[0].problem or "")
     async with open_receiver(port=unused_tcp_port) as receiver:
         clock.wait(seconds=10)
         await worker.deliver()
@@ -303,4 +303,4 @@ async def test_resend_and_test_do_not_move_the_cursor(
     assert receiver.got[2].webhook_id == receiver.got[0].webhook_id
     assert receiver.got[3].verify(secret)["data"] == {"subscription": "crm"}
     assert (await get_subscription(db, "crm")).cursor == receiver.cursors[1]
-    assert [delivery.reason for delivery in await deliveries(db, "crm")][:2] == ["test", "resend"]
+    assert [delivery.reason for delivery in await list_deliveries(db, "crm")][:2] == ["test", "resend"]

@@ -28,7 +28,13 @@ from tests.support.receivers import (
     sources,
     webhook_worker,
 )
-from webhooks.subscriptions.subscriptions import add_subscription, deliveries, get_subscription, renew_secrets, rotate
+from webhooks.subscriptions.subscriptions import (
+    add_subscription,
+    get_subscription,
+    list_deliveries,
+    renew_secrets,
+    rotate,
+)
 
 
 async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
@@ -112,7 +118,9 @@ async def test_redirects_are_not_followed(worker: WebhookWorker, receiver: Recei
         await happen(db, 1)
         await worker.deliver()
         assert elsewhere.got == []
-        assert (await deliveries(db, "crm"))[0].problem == "It answered 307, a redirect; redirects are not followed."
+        assert (await list_deliveries(db, "crm"))[
+            0
+        ].problem == "It answered 307, a redirect; redirects are not followed."
 
 
 async def test_a_name_that_resolves_to_an_inner_address_later_is_refused(runtime: Runtime, db: Connection) -> None:
@@ -125,7 +133,7 @@ async def test_a_name_that_resolves_to_an_inner_address_later_is_refused(runtime
             await happen(db, 2)
             await worker.deliver()
             assert (sources(public), inside.got, names.asked) == (["0"], [], 2)
-            assert (await deliveries(db, "crm"))[0].problem == (
+            assert (await list_deliveries(db, "crm"))[0].problem == (
                 "It was not asked: 127.0.0.2 is not a public address, and MUSTER_OUTGOING_ALLOW does not name it."
             )
 
@@ -146,7 +154,7 @@ async def test_a_receiver_that_answers_without_end_is_disconnected(
         await worker.add(receiver)
         await happen(db, 1)
         await worker.deliver()
-        [tried] = await deliveries(db, "crm")
+        [tried] = await list_deliveries(db, "crm")
         assert (tried.status, len(tried.answer)) == (200, 2048)
 
 

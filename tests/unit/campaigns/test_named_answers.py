@@ -59,9 +59,12 @@ def test_a_word_to_cancel_beside_any_other_stops_nothing_and_is_for_a_person(tex
 
 
 def test_a_question_may_offer_words_to_cancel() -> None:
-    offered = [{"name": "keep", "label": "Keep it", "digit": 1}, {"name": "drop", "label": "Please cancel", "digit": 2}]
+    offered = [
+        {"name": "keep", "label": "Keep it", "digit": 1},
+        {"name": "drop", "label": "Cancel my visit", "digit": 2},
+    ]
     answers = options_of(question_spec(answers=offered, translations={}))
-    read = read_named_answer("please cancel", (), lambda text: read_answer(text, answers, {}, ""))
+    read = read_named_answer("cancel my visit", (), lambda text: read_answer(text, answers, {}, ""))
     assert read.reading == "drop"
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.control_characters import without_controls
+from core.control_characters import HIDDEN, is_blank, refused_control, without_controls
+from core.files.tables import clean
 from core.http.request_bodies import plain_json
 from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
@@ -121,3 +122,43 @@ def test_any_text_is_made_harmless_and_a_second_time_changes_nothing(text: str) 
 @pytest.mark.parametrize("piece", ["\x1b]", "\x1b[", "\x9b1;", "\x1b[0", "\x1bP\x07", "\x1b "])
 def test_removal_takes_time_in_proportion_to_the_length(piece: str) -> None:
     assert effort_of(lambda: without_controls(piece * 100_000)) < 300
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_words_of_staff_with_a_control_character_are_refused_by_its_name(name: str) -> None:
+    told = refused_control(f"I have {ATTACKS[name]}voted")
+    assert told is not None
+    assert told.startswith("U+")
+
+
+@pytest.mark.parametrize("sign", "\u200b\u2060\u2063\ufeff\u180e\u061c\u2028\u3164\u115f\U000e0041\ufff9")
+def test_what_nobody_sees_is_refused(sign: str) -> None:
+    told = refused_control(f"a{sign}b")
+    assert told is not None
+    assert told.startswith(f"U+{ord(sign):04X} (")
+    assert is_blank(f" {sign}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dwi wedi\r\npleidleisio",
+        "👩🏽‍⚕️ yes\n\tno",
+        "שלום\u200f!",
+        "می\u200cخواهم",
+        "Llan\u00adfair",
+        "e\u0301",
+        "\u0600١٢",
+        "🏴󠁧󠁢󠁷󠁬󠁳󠁿 Cymru",
+        "",
+    ],
+)
+def test_what_scripts_and_emojis_need_is_not_refused(text: str) -> None:
+    assert refused_control(text) is None
+    assert is_blank(text) == (not text)
+
+
+def test_no_hidden_character_is_left_in_a_cell_of_a_member_file() -> None:
+    for sign in map(chr, HIDDEN):
+        assert clean(f"Ann{sign}e").replace(" ", "") == "Anne"
+        assert refused_control(f"Ann{sign}e") is not None

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from core.settings import ROOT
@@ -24,6 +25,8 @@ EXAMPLES = frozenset(
         *("messages.create_async", "RequestValidator", "tcpi_bytes_acked"),  # Twilio's, and the kernel's
     }
 )
+NAMED_ENOUGH = frozenset({"core/db/pool.py: OLDEST_SERVER"})
+"""Numbers that are no amounts: a version."""
 
 
 def test_a_name_that_does_not_exist_is_found() -> None:
@@ -44,6 +47,34 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
         if re.match(r"(Return whether|Whether|Whoever|Who|Whose|That which|What)\b", text)
     }
     assert odd == set()
+
+
+def amounts_without_unit() -> Iterator[str]:
+    """Numbers and lengths of time that other modules can use, without a docstring that says what they count."""
+    for path in sources():
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for node, behind in pairwise([*body, ast.Pass()]):
+            match node, behind:
+                case _, ast.Expr(value=ast.Constant(value=str())):
+                    pass
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value), _:
+                    if name.isupper() and not name.startswith("_") and is_amount(value):
+                        yield f"{path.relative_to(ROOT)}: {name}"
+                case _:
+                    pass
+
+
+def is_amount(value: ast.AST) -> bool:
+    match value:
+        case ast.Constant(value=int() | float()) | ast.Call(func=ast.Name(id="timedelta")):
+            return True
+        case ast.BinOp(left=left, right=right):
+            return is_amount(left) or is_amount(right)
+    return False
+
+
+def test_a_number_says_what_it_counts_and_in_which_unit() -> None:
+    assert set(amounts_without_unit()) - NAMED_ENOUGH == set()
 
 
 def unknown_in(text: str) -> Iterator[str]:

@@ -226,7 +226,7 @@ def test_an_address_that_anybody_can_listen_to_does_not_start(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("address", [
-    "https://vote.example.org", "https://vote.example.org/muster/", "http://127.0.0.1:8000", "http://localhost:8000",
+    "https://vote.example.org", "https://vote.example.org/", "http://127.0.0.1:8000", "http://localhost:8000",
     "http://10.0.0.7", "http://192.168.1.4:8000", "http://[::1]:8000", "http://[fd00::7]", "http://muster.internal",
     "http://muster.test",
 ])  # fmt: skip
@@ -250,7 +250,7 @@ def test_an_address_to_which_links_cannot_be_added_is_refused(monkeypatch: pytes
     ("typed", "kept"),
     [
         ("https://vote.example.org:443", "https://vote.example.org"),
-        ("https://vote.example.org:443/ballots/", "https://vote.example.org/ballots"),
+        ("https://vote.example.org:443/", "https://vote.example.org"),
         ("http://127.0.0.1:80", "http://127.0.0.1"),
         ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
         ("https://[2001:db8::443]", "https://[2001:db8::443]"),

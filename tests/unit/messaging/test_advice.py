@@ -10,7 +10,7 @@ from ballots.template_fields import BALLOT
 from campaigns.replies.classification import READINGS
 from core.errors import TemplateError
 from core.settings import TEMPLATES
-from messaging.content.advice import network_words
+from messaging.content.advice import network_words, offered_network_words
 from messaging.content.template_files import load_template
 from messaging.content.templates import Template
 
@@ -25,6 +25,13 @@ BROUGHT = (TEMPLATES,)
         ("Reply no or yes", ["YES"]),
         ("Reply 1 or yes", ["YES"]),
         ("Text back 'Yes' when done", ["YES"]),
+        ("Hi, answer Yes for 1, quit for 2. STOP to opt out", ["YES", "QUIT"]),
+        ("1 or 2, that is quit for 2 STOP to opt out", ["QUIT"]),
+        ("“cancel” = 2, “come” = 1", ["CANCEL"]),
+        ("The strike will end for 2 days, and help is 2 streets away", []),
+        ("Reply Y\u200bES if you have voted", ["YES"]),
+        ("Reply ＹＥＳ if you have voted", ["YES"]),
+        ("Reply c\u00adan\u2060cel to change it", ["CANCEL"]),
         ("Just text “start” to us", ["START"]),
         ("Please answer with yes", ["YES"]),
         ("YES = posted, NO = not yet", ["YES"]),
@@ -142,3 +149,20 @@ def test_a_menu_is_refused_with_what_is_wrong_in_it(tmp_path: Path, menu: str, w
     with pytest.raises(TemplateError) as refused:
         load_template((tmp_path,), "nudge")
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{% set w = "YES" %}Reply {{ w }} to come', ["YES"]),
+        ("{%- set w = 'y' ~ 'es' -%}Reply {{ w }} to come", ["YES"]),
+        ('{% set a = "quit" %}{% set b = a %}Reply {{ b | upper }} to come', ["QUIT"]),
+        ('Reply {{ "1" if first_name else "cancel" }} to come', ["CANCEL"]),
+        ('{% set w = "1" %}{% if first_name %}{% set w = "END" %}{% endif %}Reply {{ w }} to come', ["END"]),
+        ('Reply {{ "\\x59ES" }} to come', ["YES"]),
+        ('{% set w = "Y\u200bES" %}Reply {{ w }} to come', ["YES"]),
+        ('{% set w = "1" %}Reply {{ w }} to come, STOP to opt out', []),
+    ],
+)
+def test_words_that_an_expression_writes_count(text: str, words: list[str]) -> None:
+    assert offered_network_words(Template("own", "service", sms=text)) == words

@@ -17,7 +17,7 @@ from core.keyring import Keyring
 from core.settings import Settings
 from messaging.channels.channel import OutboundEmail
 from messaging.content.template_files import load_template
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import Composer
 
 AT = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -35,7 +35,7 @@ def compose(
         "email_name": name, "email_from": email_from,
     }  # fmt: skip
     composer = Composer(settings, KEYRING, cast("asyncpg.Record", step), "email")
-    outbound = composer.compose(Claimed(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1, 1), at).outbound
+    outbound = composer.compose(ClaimedMessage(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1, 1), at).outbound
     assert isinstance(outbound, OutboundEmail)
     return outbound
 

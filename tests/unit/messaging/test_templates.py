@@ -298,3 +298,23 @@ def test_the_examples_in_the_documentation_are_templates(tmp_path: Path) -> None
     load_template(write(tmp_path, sms=sms, email=email), "nudge").check(
         PERSONAL, subjects=(BALLOT,), sms_from="+447700900000"
     )
+
+
+@pytest.mark.parametrize(
+    ("sign", "name"),
+    [
+        ("\u202e", "U+202E (right-to-left override)"), ("\u2067", "U+2067 (right-to-left isolate)"),
+        ("\u200b", "U+200B (zero width space)"), ("\u2060", "U+2060 (word joiner)"),
+    ],
+)  # fmt: skip
+def test_a_control_character_is_refused_by_file_line_and_name(tmp_path: Path, sign: str, name: str) -> None:
+    told = refusal(tmp_path, sms=SMS.replace("reply 1", f"reply {sign}1"))
+    assert f"nudge/sms.txt line 5: there is a control character that nobody sees, {name}; delete it." in told
+    told = refusal(tmp_path, sms=SMS, email=EMAIL.replace("Dear", f"Dear{sign}"))
+    assert f"nudge/email.md line 5: there is a control character that nobody sees, {name}" in told
+    told = refusal(tmp_path, sms=SMS, email=EMAIL.replace("have you", f"have{sign} you"))
+    assert "nudge/email.md line" in told
+    assert name in told
+    written = f'{{{{ "\\u{ord(sign):04x}" }}}}'
+    told = refusal(tmp_path, sms=SMS.replace("Hi", f"Hi {written}"), email=EMAIL)
+    assert f"nudge/sms.txt line 5: an expression writes a control character, {name}; delete it." in told

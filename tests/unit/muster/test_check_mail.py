@@ -52,11 +52,11 @@ Content-Type: text/html
     ("bounces/status-5.1.1-but-full", "bounce", "full", "5.2.2"),
     ("bounces/status-5.1.1-but-blocklisted", "bounce", "sender", "5.7.1"),
     ("bounces/opensmtpd-no-code", "bounce", "hard", "bounced"),
-    ("bounces/control-vacation", "auto_reply", None, None),
+    ("bounces/control-vacation", "auto_response", None, None),
     ("bounces/arf-singular-header", "unsubscribe", None, "opt-out"),
     ("mail/arf-abuse", "complaint", None, "abuse"),
     ("mail/dsn-delayed", "bounce", None, "4.4.1"),
-    ("mail/out-of-office", "auto_reply", None, None),
+    ("mail/out-of-office", "auto_response", None, None),
 ])  # fmt: skip
 def test_a_mail_is_classified_as_the_mail_server_does(
     name: str, kind: str, weight: str | None, code: str | None
@@ -87,7 +87,7 @@ def test_the_message_sent_is_recognised_by_its_text_and_its_html() -> None:
     ("somebody@union.test", "From: MAILER-DAEMON@mx.test\n", "bounce"),
     ("somebody@union.test", "Return-Path: <>\nFrom: gate@mx.test\nSubject: failure notice\n", "bounce"),
     ("somebody@union.test", "From: amy@member.test\n", "reply"),
-    ("somebody@union.test", "From: amy@member.test\nSubject: Automatic reply: x\n", "auto_reply"),
+    ("somebody@union.test", "From: amy@member.test\nSubject: Automatic reply: x\n", "auto_response"),
 ])  # fmt: skip
 def test_the_recipient_is_read_from_the_mail(to: str, head: str, kind: str) -> None:
     assert read_checked(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
@@ -101,7 +101,7 @@ def test_the_recipient_is_read_from_the_mail(to: str, head: str, kind: str) -> N
     ("Subject: Failure notice", "STOP", "reply", "opt_out"),
     ("Subject: Warning: could not send my ballot", "550 5.1.1 is my membership number", "reply", "unclear"),
     ("Subject: Automatic reply: x", "please stop emailing me", "reply", "opt_out"),
-    ("Subject: Automatic reply: unsubscribe", "I am away.", "auto_reply", None),
+    ("Subject: Automatic reply: unsubscribe", "I am away.", "auto_response", None),
     ("Subject: STOP", "I am away.", "reply", "opt_out"),
     ("Subject: Voted", "Which of you do I ask about my pension?", "reply", "unclear"),
     ("Subject: Have you voted?", "Hm", "reply", "unclear"),
@@ -109,7 +109,7 @@ def test_the_recipient_is_read_from_the_mail(to: str, head: str, kind: str) -> N
     ("Subject: Re: Vote\nPrecedence: bulk", "I have voted", "reply", "unclear"),
     ("Subject: Vote\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "STOP", "reply", "opt_out"),
     ("Subject: Re: Vote\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "I have voted", "reply", "voted"),
-    ("Subject: Automatic reply: x\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "I am away.", "auto_reply", None),
+    ("Subject: Automatic reply: x\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "I am away.", "auto_response", None),
 ])  # fmt: skip
 def test_a_person_is_no_mail_system_whatever_their_subject(
     head: str, body: str, kind: str, reading: str | None
@@ -134,7 +134,7 @@ def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
     ("", "reply"),
     ("Return-Path: <amy@member.test>\n", "reply"),
     ("Return-Path: \n", "reply"),
-    ("Return-Path: <>\n", "auto_reply"),
+    ("Return-Path: <>\n", "auto_response"),
 ])  # fmt: skip
 def test_only_an_empty_return_path_means_a_mail_system(path: str, kind: str) -> None:
     mail = f"{path}From: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\nSubject: Vote\n\nSTOP\n"
@@ -172,7 +172,8 @@ def test_a_text_that_is_no_mail_is_refused(tmp_path: Path, content: bytes) -> No
 
 def test_the_answer_in_words_says_what_follows() -> None:
     assert check_mail(DATA / "mail/out-of-office.eml", None, as_json=False).startswith(
-        "auto_reply: a machine wrote it; it is noted with the message it answers, and nobody has to read it\nSubject: "
+        "auto_response: a machine wrote it; it is noted with the message it answers, and nobody has to read it\n"
+        "Subject: "
     )
     mail = (
         b"From: amy@member.test\nTo: r+7-abcdefgh@reply.union.test\nSubject: Re: x\n\nVoted, please stop these emails\n"

@@ -100,10 +100,13 @@ answers = [{{ name = "good", label = "{label}", digit = 1 }}, {{ name = "poor", 
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"title": "a\\u0000b"}, "question.title: has a control character, U+0000"),
+        ({"title": "a\\u0000b"}, "question.title: has a control character that nobody sees, U+0000 "),
         ({"title": "a\\nb"}, "question.title: write it in one line"),
         ({"label": "a\\nb"}, "label: write it in one line"),
-        ({"label": "a\\u001b[2Jb"}, "question.answers.label: has a control character, U+001B"),
+        ({"label": "a\\u001b[2Jb"}, "question.answers[1].label: has a control character that nobody sees, U+001B"),
+        ({"label": "a\\u202eb"}, "question.answers[1].label: has a control character that nobody sees, U+202E"),
+        ({"title": "a\\u202eb"}, "question.title: has a control character that nobody sees, U+202E (right-to-left"),
+        ({"asks": "a\\u2067b"}, "question.asks: has a control character that nobody sees, U+2067"),
         ({"asks": "x" * 200_000}, "question.asks: "),
     ],
 )

@@ -114,3 +114,19 @@ def test_an_unclear_reply_is_asked_back_unless_they_have_answered() -> None:
     assert expected(texted("visit", "unclear", "hmm"), texted("asked", "unclear", "hm")).asked_back == {(1, 7): 1}
     assert expected(pressed("good"), texted("visit", "unclear", "hmm")).asked_back == {}
     assert expected(texted("visit", "call_me", "ring me")).asked_back == {}
+
+
+def test_the_words_of_a_reply_that_was_asked_back_are_kept_beside_the_answer() -> None:
+    found = expected(
+        IGNORED,
+        texted("reminder", "x", "1 with my dog", "with my dog"),
+        texted("asked", "will_attend", "1B late", "late"),
+    )
+    assert found.comments(QUESTIONS[1]) == {(7, "with my dog / late"): 1}
+    found = expected(texted("visit", "unclear", "who is this"), pressed("good"), pressed("fair"))
+    assert found.comments(QUESTIONS[0]) == {(7, "who is this"): 1}
+
+
+def test_an_undo_takes_back_the_same_answer_given_twice() -> None:
+    twice = (pressed("poor"), texted("visit", "good", "1A"), pressed("good"))
+    assert expected(*twice, UNDONE).answers(QUESTIONS[0]) == {7: "poor"}

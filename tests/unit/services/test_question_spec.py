@@ -70,6 +70,34 @@ answers.poor = {{ label = "{poor}" }}
         ({"words": 'words = ["yes"]'}, "question.answers[2].words: “yes” is a word that mobile networks act on"),
         ({"words": 'words = ["help"]'}, "question.answers[2].words: “help” is a word that mobile networks act on"),
         ({"words": 'words = ["start"]'}, "question.answers[2].words: “start” is a word that mobile networks act on"),
+        ({"words": 'words = ["quit\u00ad"]'}, "question.answers[2].words: “quit\u00ad” is a word that mobile networks"),
+        *(
+            (
+                {"words": f'words = ["{words}"]'},
+                f"question.answers[2].words: “{words}” is easily sent as “{sent}”, a word that mobile networks act on",
+            )
+            for words, sent in (
+                ("CANCEL please", "cancel"),
+                ("START now", "start"),
+                ("please stop", "stop"),
+                ("Yes, thank you", "yes"),
+                ("ok end it", "end"),
+                ("ＳＴＯＰ now", "stop"),
+            )
+        ),
+        *(
+            (
+                {"words": f'words = ["{words}"]'},
+                f"question.answers[2].words[1]: has a control character that nobody sees, {sign}",
+            )
+            for words, sign in (
+                ("y\u200bes", "U+200B (zero width space)"),
+                ("\u202eoops", "U+202E (right-to-left override)"),
+                ("a\u2066b", "U+2066 (left-to-right isolate)"),
+                ("a\u2060b", "U+2060 (word joiner)"),
+                ("a\u3164b", "U+3164 (hangul filler)"),
+            )
+        ),
         ({"words": 'words = ["4"]'}, "question.answers[2].words: “4” is a number"),
         ({"words": 'words = ["!!"]'}, "question.answers[2].words: “!!” has no letters or digits"),
         ({"more": "opens = 2026-12-09"}, "question.closes: the question closes before it opens"),
@@ -120,3 +148,9 @@ def test_a_file_without_a_question_says_so(tmp_path: Path) -> None:
     path.write_text("", encoding="utf-8")
     with pytest.raises(SpecError, match=r"has no \[question\]"):
         load_question_spec(path)
+
+
+@pytest.mark.parametrize("words", ["cancel my appointment", "end of the month", "help at home", "thank you", "stopped"])
+def test_a_word_that_networks_know_may_begin_an_answer_with_a_meaning_of_its_own(tmp_path: Path, words: str) -> None:
+    spec = load_question_spec(written(tmp_path, words=f'words = ["{words}"]'))
+    assert spec.answers[1].words == (words,)

@@ -99,13 +99,13 @@ def mixed(body: str, attached: str, kind: str = "mixed") -> tuple[str, str | Non
 def test_an_attachment_makes_no_machine_of_a_person(attached: str) -> None:
     assert mixed("STOP", attached) == ("reply", "opt_out")
     assert mixed("I have voted", attached) == ("reply", "voted")
-    assert mixed("STOP", attached, "report") == ("auto_reply", None)
+    assert mixed("STOP", attached, "report") == ("auto_response", None)
 
 
 def test_a_calendars_answer_is_a_machines() -> None:
-    assert judged("BEGIN:VCALENDAR", f"{ANSWER}Content-Type: text/calendar; method=REPLY\n") == ("auto_reply", None)
-    assert mixed("Amy accepted", "text/calendar; method=REPLY", "alternative") == ("auto_reply", None)
-    assert mixed("I have voted", "text/calendar; method=REPLY", "alternative") == ("auto_reply", None)
+    assert judged("BEGIN:VCALENDAR", f"{ANSWER}Content-Type: text/calendar; method=REPLY\n") == ("auto_response", None)
+    assert mixed("Amy accepted", "text/calendar; method=REPLY", "alternative") == ("auto_response", None)
+    assert mixed("I have voted", "text/calendar; method=REPLY", "alternative") == ("auto_response", None)
     assert mixed("STOP", "text/calendar; method=REPLY", "alternative") == ("reply", "opt_out")
 
 
@@ -115,7 +115,7 @@ def test_a_postmaster_may_be_a_person(body: str, reading: str, sender: str) -> N
     mail = f"From: {sender}\nTo: r+7-abcdefgh@reply.union.test\nSubject: Re: Your vote\n\n{body}\n"
     own = read_checked(f"Return-Path: <postmaster@amys.test>\n{mail}".encode())
     assert (own["kind"], own["reading"]) == ("reply", reading)
-    assert read_checked(f"Return-Path: <>\n{mail}".encode())["kind"] == "auto_reply"
+    assert read_checked(f"Return-Path: <>\n{mail}".encode())["kind"] == "auto_response"
 
 
 @pytest.mark.parametrize(

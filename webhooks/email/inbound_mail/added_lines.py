@@ -84,7 +84,7 @@ def without_added(lines: Sequence[str]) -> list[str]:
 
 def is_greeting(text: str) -> bool:
     """Tell whether a text is only a greeting, or empty."""
-    if not any(parsed.isalnum() for parsed in text):
+    if not any(char.isalnum() for char in text):
         return True
     return _GREETING.fullmatch(text.strip()) is not None and not speaks_for_itself(text)
 
@@ -122,7 +122,7 @@ def _without_tag(line: str) -> str:
     """Remove what a server put before a person's words on the same line: "[EXTERNAL] STOP"."""
     tag = _patterns().tag.match(line) if len(line) <= MAX_BANNER_LENGTH else None
     rest = line[tag.end() :] if tag is not None else ""
-    if tag is None or not any(parsed.isalnum() for parsed in rest):
+    if tag is None or not any(char.isalnum() for char in rest):
         return line
     return rest if "]" in tag[0] or speaks_for_itself(rest) else line
 

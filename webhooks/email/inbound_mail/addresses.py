@@ -64,11 +64,11 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
     """
     local, domain = _halves(address)
     address = f"{local}@{domain}"
-    purpose, sign_id = _parts(local)
+    purpose, signed_id = _parts(local)
     if purpose is not None:
         host = settings.bounce_host if purpose == "bounce" else settings.reply_host
         if domain == (host or "").lower():
-            message_id = keyring.verify_id(sign_id, purpose)
+            message_id = keyring.verify_id(signed_id, purpose)
             return None if message_id is None else Destination(purpose, message_id)
     if address == f"{COMPLAINTS}@{settings.bounce_host}".lower():
         return Destination("complaint")
@@ -87,5 +87,5 @@ def _halves(address: str) -> tuple[str, str]:
 
 def _parts(local: str) -> tuple[Purpose | None, str]:
     """Split a local part into the purpose of its prefix, and its signed id."""
-    kind, plus, sign_id = local.partition("+")
-    return (_SIGNED.get(kind) if plus else None), sign_id
+    kind, plus, signed_id = local.partition("+")
+    return (_SIGNED.get(kind) if plus else None), signed_id

@@ -10,7 +10,9 @@ from typing import Final
 from webhooks.email.inbound_mail.charsets import decode_words
 
 MAX_NAMED: Final = 3
+"""Attachments named one by one; of more, only their number is shown."""
 MAX_NAME_LENGTH: Final = 60
+"""Characters shown of a name."""
 MAX_CODED_LENGTH: Final = 1000
 """Characters of a name as mails encode it."""
 REACTION: Final = "text/vnd.google.email-reaction+json"

@@ -130,7 +130,7 @@ def is_distributed(parsed: ParsedMail, sender: str) -> bool:
     return parsed.header("Precedence").lower() in _BULK or any(_UNREAD.match(sender) for sender in senders)
 
 
-def is_auto_reply(parsed: ParsedMail) -> bool:
+def is_auto_response(parsed: ParsedMail) -> bool:
     """Tell whether a program answered for somebody, as with a holiday notice; that is no bounce, wherever it comes.
 
     Mail systems mark their reports as automatic answers too, so reports, and mail whose subject says it bounced, are

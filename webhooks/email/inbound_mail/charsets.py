@@ -92,7 +92,7 @@ def _most_likely(content: bytes, claimed: str) -> str:
     except (LookupError, UnicodeError):
         text = content.decode(errors="replace")
     wrong = text.count("\ufffd")
-    right = sum(not parsed.isascii() for parsed in text) - wrong
+    right = sum(not char.isascii() for char in text) - wrong
     return text if right >= wrong else content.decode("windows-1252", errors="replace")
 
 

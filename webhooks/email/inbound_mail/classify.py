@@ -30,7 +30,7 @@ from webhooks.email.inbound_mail.reports import is_feedback, read_bounce, read_c
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
 """Source of complaints in a message's history."""
-AUTO_REPLY: Final = "auto_reply"
+AUTO_RESPONSE: Final = "auto_response"
 """Code of an event that is an automatic answer."""
 
 
@@ -139,7 +139,7 @@ def _classified(
     reported = _reported(parsed, origin, keyring, certain=certain, machine=machine or postmaster)
     if reported is not None:
         return reported
-    note = MessageEvent(BOUNCE, message_id, EmailEvent("noted", origin.received_at, AUTO_REPLY))
+    note = MessageEvent(BOUNCE, message_id, EmailEvent("noted", origin.received_at, AUTO_RESPONSE))
     if certain:
         return note
     # at an automatic address too: a person's words are never lost

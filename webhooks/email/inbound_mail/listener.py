@@ -24,9 +24,10 @@ from core.runtime import Runtime
 from webhooks.email.inbound_mail.addresses import Destination, read_destination
 from webhooks.email.inbound_mail.mail_store import store_mail
 
-Protocol = Literal["lmtp", "smtp"]
+MailProtocol = Literal["lmtp", "smtp"]
 
 MAX_CONNECTIONS: Final = 50
+"""Connections that may be open at once."""
 MAX_RECIPIENTS: Final = 20
 """Recipients of one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
 SILENCE_TIMEOUT: Final = 60.0
@@ -36,6 +37,7 @@ MAIL_TIMEOUT: Final = 300.0
 STOP_TIMEOUT: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
 MAX_LINE_LENGTH: Final = 64 * 1024
+"""Bytes of a line of a mail; RFC 5321 allows 1,000, but some programs write paragraphs as one line."""
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +88,7 @@ def _hang_up(transport: asyncio.Transport | None) -> None:
 
 
 class _Busy(asyncio.Protocol):
-    """Protocol for connections beyond the limit: refuses and closes."""
+    """MailProtocol for connections beyond the limit: refuses and closes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -105,9 +107,9 @@ class _Receiver:
         talking: open sessions, from the accepted connection until it is gone.
     """
 
-    def __init__(self, runtime: Runtime, protocol: Protocol) -> None:
+    def __init__(self, runtime: Runtime, protocol: MailProtocol) -> None:
         self._runtime = runtime
-        self._protocol: Protocol = protocol
+        self._protocol: MailProtocol = protocol
         self.talking: set[Any] = set()
 
     def open(self) -> asyncio.Protocol:
@@ -182,7 +184,7 @@ class _Receiver:
 
 
 @asynccontextmanager
-async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIterator[str]:
+async def listening(runtime: Runtime, protocol: MailProtocol, where: str) -> AsyncIterator[str]:
     """Receive mail as long as this context is open.
 
     Args:
@@ -232,7 +234,7 @@ async def _finish(receiver: _Receiver) -> None:
 
 
 async def _bind(
-    factory: Callable[[], asyncio.Protocol], protocol: Protocol, where: str
+    factory: Callable[[], asyncio.Protocol], protocol: MailProtocol, where: str
 ) -> tuple[asyncio.Server, str, Path | None]:
     loop = asyncio.get_running_loop()
     name = f"MUSTER_MAILROOM_{protocol.upper()}"

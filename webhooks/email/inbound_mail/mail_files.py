@@ -21,6 +21,7 @@ from webhooks.email.inbound_mail.mail_store import store_mail
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, header, mailboxes, parse_mail
 
 HEAD_SIZE: Final = 64 * 1024
+"""Bytes of a mail in which its headers are looked for."""
 _DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
 """Headers in which servers write the recipient, the most reliable first."""
 _WRITTEN: Final = ("To", "Cc", "Resent-To")

@@ -63,11 +63,7 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     words_of = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
-    if (
-        leads_elsewhere(text, recipient, ours)
-        or names_another(without_help(text, recipient), recipient)
-        or says_arrived(text)
-    ):
+    if _may_have_arrived(text, recipient, ours):
         return False
     refusing = [words_of.get(recipient, "")] if recipient else [words for words in words_of.values() if _refuses(words)]
     domains = {mailbox.rpartition("@")[2] for mailbox in ours} - {""}
@@ -89,11 +85,7 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
     words_of = _by_mailbox(text, recipient)
     others = [mailbox for mailbox in words_of if not is_same_mailbox(mailbox, recipient)]
     refused = [mailbox for mailbox in others if _refuses(words_of[mailbox])]
-    if (
-        leads_elsewhere(text, recipient, ours)
-        or names_another(without_help(text, recipient), recipient)
-        or says_arrived(text)
-    ):
+    if _may_have_arrived(text, recipient, ours):
         return False
     wanted = [mailbox for mailbox in words_of if mailbox not in others] if recipient else [*{*refused} - {*ours}]
     if refused and not (wanted and all(_is_refused_alone(words_of[mailbox]) for mailbox in wanted)):
@@ -113,6 +105,15 @@ def says_forwarded(text: str, recipient: str, ours: Collection[str] = ()) -> boo
     about = [sentence for sentence in _SENTENCES.split(text) if recipient and recipient in sentence.lower()]
     return leads_elsewhere(text, recipient, ours) or any(
         RefusalSubject.FORWARDED in subjects(sentence) for sentence in about
+    )
+
+
+def _may_have_arrived(text: str, recipient: str, ours: Collection[str]) -> bool:
+    """Tell whether a report says that the mail arrived, or may be about a mailbox to which it was passed on."""
+    return (
+        leads_elsewhere(text, recipient, ours)
+        or names_another(without_help(text, recipient), recipient)
+        or says_arrived(text)
     )
 
 

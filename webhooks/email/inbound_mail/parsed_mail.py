@@ -29,13 +29,17 @@ LOOKED_AT: Final = 256 * 1024
 MAX_TEXT_LENGTH: Final = 20_000
 """Characters of text taken from a mail."""
 MAX_HEADER_LENGTH: Final = 2000
+"""Characters of a header."""
 MAX_PARTS: Final = 100
+"""Parts of a mail that are looked at."""
 MAX_PART_DEPTH: Final = 30
 """Levels of nested parts; a mail that was forwarded again and again has a dozen."""
 MAX_SIGNATURES: Final = 2
 """Signatures around each other that are taken off."""
 MAX_SEMICOLONS: Final = 40
+"""Parameters of a header: parsing takes time by their square."""
 MAX_LINE_LENGTH: Final = 8000
+"""Bytes of a header, with its continued lines."""
 MAX_PLACEHOLDER_LENGTH: Final = 600
 """Characters of a text that only says that the mail is HTML."""
 

@@ -32,6 +32,7 @@ from webhooks.inbound_log.inbound_log import Item
 MAX_KEPT_LENGTH: Final = 4000
 """Characters of a mail that are kept if none of it is known to be the writer's own."""
 MAX_IDS: Final = 20
+"""Message-IDs of a thread that are looked at, from its beginning and from its end."""
 _THREADS: Final = ("In-Reply-To", "References")
 
 

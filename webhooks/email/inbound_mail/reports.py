@@ -25,7 +25,7 @@ from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.inbound_mail.addresses import purpose_of
-from webhooks.email.inbound_mail.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
+from webhooks.email.inbound_mail.auto_responses import answers, is_auto_response, is_mail_system, sounds_returned
 from webhooks.email.inbound_mail.delivery_status import Fields, fields_of, statuses_in, statuses_of
 from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
 from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_forwarded, says_no_such_mailbox
@@ -139,7 +139,7 @@ def read_bounce(
     for action in _GRAVEST:
         if action in by_action:
             return _mildest(by_action[action], spared=by_action.keys() - {"failed"})
-    if parsed.part(FEEDBACK) is not None or is_auto_reply(parsed):
+    if parsed.part(FEEDBACK) is not None or is_auto_response(parsed):
         return None
     return report.described(expected=expected, certain=certain)
 

@@ -26,7 +26,7 @@ from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field
-from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
+from webhooks.email.receiver import Forged, Malformed, ReceivedEvent, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
 """Opens and clicks are not tracked. Nothing of these events is kept but their tokens."""
@@ -61,7 +61,7 @@ class Mailgun:
         """Tell whether there is a signing key."""
         return bool(settings.mailgun_webhook_key)
 
-    async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         """Read the one event of a request. The signature is inside the body, so it is parsed before it is verified."""
         try:
             posted = read_object(body)
@@ -73,7 +73,7 @@ class Mailgun:
         if not word:
             raise Malformed("no event-data", token)
         if word in IGNORED:
-            return [Arrival(token, None, {}, ignored=True)]
+            return [ReceivedEvent(token, None, {}, ignored=True)]
         headers = table(table(event.get("message")).get("headers"))
         message_id = find_message(
             runtime.keyring,
@@ -81,7 +81,7 @@ class Mailgun:
             headers.get("message-id"),
             table(event.get("envelope")).get("sender"),
         )
-        return [Arrival(token, message_id, event)]
+        return [ReceivedEvent(token, message_id, event)]
 
     def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
         """Return False: the signature is in the body."""

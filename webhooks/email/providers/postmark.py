@@ -24,7 +24,7 @@ from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail
-from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
+from webhooks.email.receiver import Forged, Malformed, ReceivedEvent, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
 """Opens and clicks are not tracked. These events are not stored at all."""
@@ -81,7 +81,7 @@ class Postmark:
         """Tell whether there is a password."""
         return bool(settings.postmark_webhook_auth)
 
-    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         """Read the one event of a request."""
         verify_request(runtime, request)
         event = read_object(body)
@@ -92,7 +92,7 @@ class Postmark:
             return []
         about = (kind, event.get("ID"), event.get("MessageID"), event.get("Recipient"), event.get(_WHEN.get(kind, "")))
         message_id = find_message(runtime.keyring, table(event.get("Metadata")).get(NAME))
-        return [Arrival(":".join(map(text, about)), message_id, event)]
+        return [ReceivedEvent(":".join(map(text, about)), message_id, event)]
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
         """Return True: the password is in the headers, and is verified here."""

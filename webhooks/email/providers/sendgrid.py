@@ -28,7 +28,7 @@ from messaging.reasons import Reason
 from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge_bounce
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field, header_lines
-from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
+from webhooks.email.receiver import Forged, Malformed, ReceivedEvent, check_time, read_json, read_object, text
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -79,7 +79,7 @@ class SendGrid:
         """Tell whether there is a public key."""
         return bool(settings.sendgrid_webhook_key)
 
-    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         """Read the events of one request."""
         verify_signature(runtime, request, body)
         events = read_json(body)
@@ -141,11 +141,11 @@ def _counts(event: object) -> bool:
     return word not in IGNORED
 
 
-def _arrival(runtime: Runtime, event: Mapping[str, Any]) -> Arrival:
+def _arrival(runtime: Runtime, event: Mapping[str, Any]) -> ReceivedEvent:
     key = text(event.get("sg_event_id"))
     if not key:
         raise Malformed("an event without sg_event_id")
-    return Arrival(key, find_message(runtime.keyring, event.get(NAME), event.get("smtp-id")), event)
+    return ReceivedEvent(key, find_message(runtime.keyring, event.get(NAME), event.get("smtp-id")), event)
 
 
 def verify_signature(runtime: Runtime, request: web.Request, body: bytes) -> None:

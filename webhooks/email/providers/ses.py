@@ -25,7 +25,7 @@ from messaging.reports.bounce_classification import UNKNOWN, RefusalClass, judge
 from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail
 from webhooks.email.providers.sns import CONFIRMATION, NOTIFICATION, UNSUBSCRIBE_CONFIRMATION, Sns
-from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
+from webhooks.email.receiver import Forged, Malformed, ReceivedEvent, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
 """Opens and clicks are not tracked. These events are not stored at all."""
@@ -64,7 +64,7 @@ class Ses:
         """Tell whether there is a topic."""
         return bool(settings.ses_topic_arn)
 
-    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         """Read the one event of a request; a new subscription is confirmed at once."""
         notice = await self._verified(runtime, request, body)
         if notice is None:
@@ -75,7 +75,7 @@ class Ses:
             raise Malformed("no eventType")
         if _type(event) in IGNORED:
             return []
-        return [Arrival(key, _message(runtime, table(event.get("mail"))), event)]
+        return [ReceivedEvent(key, _message(runtime, table(event.get("mail"))), event)]
 
     def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
         """Return False: the signature is in the body."""

@@ -13,7 +13,7 @@ from core.settings import Settings
 from messaging.channels.smtp.relays.raven import RavenSettings  # type: ignore[import-not-found,unused-ignore]
 from webhooks.email.events import EmailEvent, find_message
 from webhooks.email.inbound import PostedMail
-from webhooks.email.receiver import Arrival, Forged, read_object, text
+from webhooks.email.receiver import ReceivedEvent, Forged, read_object, text
 
 
 class Raven:
@@ -23,10 +23,10 @@ class Raven:
     def is_set_up(self, settings: Settings) -> bool:
         return isinstance(settings, RavenSettings) and settings.raven_secret is not None
 
-    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[ReceivedEvent]:
         self.recognise(runtime, request)
         event = read_object(body)
-        return [Arrival(text(event.get("id")), find_message(runtime.keyring, event.get("reference")), event)]
+        return [ReceivedEvent(text(event.get("id")), find_message(runtime.keyring, event.get("reference")), event)]
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
         settings = runtime.settings
