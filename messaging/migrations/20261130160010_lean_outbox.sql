@@ -37,7 +37,8 @@ create table in_flight (
   taken_at      timestamptz not null default clock_timestamp(),
   wire_at       timestamptz,          -- set just before the wire: from here on, silence is ambiguous
   provider      text,                 -- who has it, set with wire_at: whatever happens to its worker, they are asked
-  sent_from     text                  -- of texts, the number they leave from, where the provider has one of its own
+  sent_from     text,                 -- of texts, the number they leave from, where the provider has one of its own
+  reason        text                  -- why it had waited, as the message still says: the sums have it under that
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 create index in_flight_dispatcher on in_flight (dispatcher_id);
 
@@ -86,6 +87,15 @@ create index message_count_step on message_count (step_id, state);
 create index message_count_sender on message_count (sender_id, at) where sent <> 0;
 create index message_count_grain on message_count (grain, at) where grain < 3;
 
+-- What a provider said on accepting the first try, where there is nothing more to say of it: such an acceptance has no event, and
+-- the history makes its line from this message's columns. Empty once its words are erased.
+alter table message add column accepted_reply text;
+
+-- States of messages that programs of others are told of (webhooks/subscriptions): each of these changes has its event.
+create table followed_state (
+  state message_state primary key
+);
+
 alter table queue enable row level security;
 create policy worker on queue to muster_worker using (true) with check (true);
 create policy staff on queue for select to muster_staff using (
@@ -110,14 +120,17 @@ create policy staff on message_exception for select to muster_staff using (
 create policy staff_all on message_exception for select to muster_staff_all using ((select scope_is_everywhere()));
 grant select (message_id, step_id, state, reason) on message_exception to muster_staff, muster_staff_all;
 
+alter table followed_state enable row level security;
+create policy worker on followed_state to muster_worker using (true) with check (true);
+
 alter table message_count enable row level security;
 create policy worker on message_count to muster_worker using (true) with check (true);
 create policy staff on message_count for select to muster_staff, muster_staff_all using ((select scope_is_everywhere()));
 grant select (step_id, channel, state, reason, at, n, sent, segments) on message_count to muster_staff, muster_staff_all;
 
 -- The tables beside `message` follow it, whichever statement changes it: sums, exceptions, providers' numbers, and a message that
--- becomes queued is put into its queue. By statement, so that a page of a launch or a batch of outcomes costs one look. What waits
--- and ends is taken out of its queue by the statement itself: that is how it knows that nobody else has it.
+-- becomes queued is put into its queue. What waits and ends is taken out of its queue by the statement itself: that is how it knows
+-- that nobody else has it. What comes and goes is noted by statement, so that a page of a launch costs one look.
 create function note_new_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
@@ -137,73 +150,54 @@ end $$;
 create trigger message_comes after insert on message
   referencing new table as new_messages for each statement execute function note_new_messages();
 
-create function note_changed_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
-declare
-  changed record;
+-- By row: what is ordinary must not pay for the rest. Who writes down what a provider said on accepting a message (a first try that
+-- was simply accepted) adds up the sums in the same statement, and needs nothing else of this.
+create function note_changed_message() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
-  select
-    count(*) as n, bool_or(is_exceptional(m.state)) as exceptional, bool_or(m.provider_id is not null) as named,
-    bool_or(m.state = 'queued' and m.is_new) as queued
-  into changed
-  from (
-    select state, provider_id, false as is_new from old_messages
-    union all
-    select state, provider_id, true from new_messages
-  ) as m;
-  if changed.n = 0 then
-    return null;
+  if new.state = 'sending' and old.state <> 'sending' then
+    raise exception 'a worker of the version before takes no more messages'
+      using hint = 'restart it with the version that ran `muster migrate`';
   end if;
-  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
-  select step_id, sender_id, channel, state, reason, at, sum(n), sum(sent), sum(segments)
-  from (
-    select
-      step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())) as at, -1 as n,
-      -(sent_at is not null)::int as sent, -coalesce(segments, 0) as segments
-    from old_messages
-    union all
-    select
-      step_id, sender_id, channel, state, reason, date_trunc('second', coalesce(sent_at, now())), 1,
-      (sent_at is not null)::int, coalesce(segments, 0)
-    from new_messages
-  ) as m
-  group by 1, 2, 3, 4, 5, 6
-  having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0;
-  if changed.queued then
+  if (old.step_id, old.sender_id, old.channel, old.state, old.reason, old.sent_at, old.segments)
+    is distinct from (new.step_id, new.sender_id, new.channel, new.state, new.reason, new.sent_at, new.segments) then
+    insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+    values
+      (
+        old.step_id, old.sender_id, old.channel, old.state, old.reason, date_trunc('second', coalesce(old.sent_at, now())), -1,
+        -(old.sent_at is not null)::int, -coalesce(old.segments, 0)
+      ),
+      (
+        new.step_id, new.sender_id, new.channel, new.state, new.reason, date_trunc('second', coalesce(new.sent_at, now())), 1,
+        (new.sent_at is not null)::int, coalesce(new.segments, 0)
+      );
+  end if;
+  if new.state = 'queued' and old.state <> 'queued'
+    and not (old.state = 'sending' and exists (select from in_flight f where f.message_id = new.message_id)) then
     insert into queue (message_id, queue_id, not_before, date_at, attempt)
-    select n.message_id, queue_of(n.step_id, n.channel, n.sender_id), n.not_before, n.date_at, n.attempt
-    from new_messages n
-    join old_messages o using (message_id)
-    where n.state = 'queued' and o.state <> 'queued'
+    values (new.message_id, queue_of(new.step_id, new.channel, new.sender_id), new.not_before, new.date_at, new.attempt)
     -- a row may be left there of a message that a receipt ended: nobody waits for the worker that is claiming it
     on conflict (message_id) do update
       set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at, attempt = excluded.attempt;
   end if;
-  if changed.exceptional then
-    delete from message_exception x
-    using new_messages n
-    where x.message_id = n.message_id and not is_exceptional(n.state);
+  if is_exceptional(new.state) then
     insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
-    select message_id, step_id, sender_id, channel, state, reason, changed_at from new_messages where is_exceptional(state)
+    values (new.message_id, new.step_id, new.sender_id, new.channel, new.state, new.reason, new.changed_at)
     on conflict (message_id) do update
       set sender_id = excluded.sender_id, channel = excluded.channel, state = excluded.state, reason = excluded.reason,
           changed_at = excluded.changed_at;
+  elsif is_exceptional(old.state) then
+    delete from message_exception where message_id = new.message_id;
   end if;
-  if changed.named then
-    delete from provider_message p
-    using old_messages o
-    join new_messages n using (message_id)
-    where p.provider_id = o.provider_id and o.provider_id is distinct from n.provider_id;
+  if old.provider_id is distinct from new.provider_id then
+    delete from provider_message where provider_id = old.provider_id;
     insert into provider_message (provider_id, message_id)
-    select n.provider_id, n.message_id
-    from new_messages n
-    join old_messages o using (message_id)
-    where n.provider_id is not null and o.provider_id is distinct from n.provider_id;
+    select new.provider_id, new.message_id where new.provider_id is not null;
   end if;
   return null;
 end $$;
-create trigger message_changes after update on message
-  referencing old table as old_messages new table as new_messages
-  for each statement execute function note_changed_messages();
+create trigger message_changes after update on message for each row
+  when (not (old.accepted_reply is null and new.accepted_reply is not null))
+  execute function note_changed_message();
 
 create function note_archived_messages() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -270,17 +264,26 @@ returns timestamptz language sql stable as $$
   where cap.purpose in ('all', cap_frees_at.purpose)
 $$;
 
--- Writes down that a worker took messages for their first try, where only the message says so as yet: before it says so of another
--- try, or goes into the archive. Under a number below those of all events, which the history puts where it belongs.
+-- Writes down that a worker took messages for their first try, and that a provider accepted it, where only the message says so as
+-- yet: before it says so of another try, or goes into the archive. Under numbers below those of all events, which the history puts
+-- where they belong.
 create function tell_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
-  insert into message_event (message_id, event_id, at, state, source, detail)
+  insert into message_event (message_id, event_id, at, state, source, code, detail)
   overriding system value
-  select
-    m.message_id, -1, m.wire_at, 'sending', 'worker', jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
+  select m.message_id, line.*
   from message m
   left join dispatcher d on d.dispatcher_id = m.dispatcher_id
+  cross join lateral (
+    values
+      (
+        -2, m.wire_at, 'sending'::message_state, 'worker', null,
+        jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
+      ),
+      (-1, m.sent_at, 'accepted', coalesce(m.provider, 'worker'), nullif(m.accepted_reply, ''), null)
+  ) as line (event_id, at, state, source, code, detail)
   where m.message_id = any (messages) and m.wire_at is not null
-    and not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending')
+    and (line.state = 'sending' or m.accepted_reply is not null)
+    and not exists (select from message_event e where e.message_id = m.message_id and e.state = line.state)
 $$;
 
 -- As before, and what only the columns say goes into the history.
@@ -344,38 +347,130 @@ begin
   group by step_id;
 end $$;
 
+-- As before; with a message's address go the words of its provider, which may quote it.
+create or replace function only_erasing_place() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id) then
+    if coalesce(new.address, '') !~ '^erased-' and coalesce(old.address, '') !~ '^erased-'
+      and not exists (select from erased_message x where x.message_id = old.message_id)
+      and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
+      and not may_have_left(old) and not is_in_hand(old) then
+      return null;
+    end if;
+  end if;
+  if coalesce(current_setting('muster.erasing', true), '') <> 'on'
+    or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
+    or (new.message_id, new.person_id) is distinct from (old.message_id, old.person_id) then
+    raise exception 'the recipient and address of message % cannot be changed', old.message_id;
+  end if;
+  if tg_table_name = 'message' then
+    update message set accepted_reply = '' where message_id = new.message_id and accepted_reply <> '';
+  end if;
+  return null;
+end $$;
+
 grant execute on function queue_of, is_exceptional, tell_first_tries to public;
 
--- What is there already. Workers of the version before have none in hand by now, or are gone: theirs are taken over like those of
--- any worker that is lost.
-insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, taken_at, wire_at, provider, sent_from)
-select
-  message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt, coalesce(dispatcher_id, 0), changed_at, wire_at,
-  provider, sent_from
-from message
-where state = 'sending';
-insert into queue (message_id, queue_id, not_before, date_at, attempt)
-select message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt from message where state = 'queued';
-insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
-select message_id, step_id, sender_id, channel, state, reason, changed_at from message where is_exceptional(state);
-insert into provider_message (provider_id, message_id)
-select provider_id, message_id from message where provider_id is not null;
-insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
-select
-  step_id, sender_id, channel, case state when 'sending' then 'queued' else state end, reason,
-  date_trunc('minute', coalesce(sent_at, now())), count(*), count(sent_at), coalesce(sum(segments), 0)
-from message
-group by 1, 2, 3, 4, 5, 6;
-alter table message disable trigger message_changes;
-update message set state = 'queued' where state = 'sending';
-alter table message enable trigger message_changes;
+-- What is there already is moved in pages by the next file, while web processes of the version before go on: this says how far it
+-- is. While it has a row, the sums lack what has not been moved, so no step is finished by them.
+create table outbox_move (
+  moved_upto bigint not null, -- messages up to this one have been moved
+  last_one   bigint not null  -- the last that was there; later ones come with their rows
+);
+insert into outbox_move select 0, max(message_id) from message having max(message_id) is not null;
+alter table outbox_move enable row level security;
+create policy worker on outbox_move to muster_worker using (true);
 
--- No column that changes is in an index or in the condition of one, so that the second write of a message stays on its page and
--- in no index (a heap-only update). Dropping takes its lock at the end, for a moment.
--- squawk-ignore require-concurrent-index-deletion
-drop index
-  message_due, message_transactional_due, message_transactional_failed, message_claimed, message_ambiguous, message_progress,
-  message_provider, message_refused_or_returned, message_sent, message_dated;
-alter table message set (fillfactor = 60);
+-- Each page is a transaction of well under a second, so that it can be killed and begun again, and nobody waits for long. A
+-- message that a statement has put into its queue meanwhile, or that a worker has taken from there, is not moved again. Then
+-- those of workers of the version before: they notice the new one within seconds, record what is on the wire and hand back the
+-- rest. What one leaves that does not end is like what any lost worker leaves. The sums at last are mended by what they lack, in
+-- one statement, whose snapshot has each change with its sum or neither.
+create procedure move_outbox(page_size integer default 5000, patience interval default '1 minute') language plpgsql as $$
+declare
+  upto bigint;
+  waited_since timestamptz := clock_timestamp();
+begin
+  while exists (select from outbox_move where moved_upto < last_one) loop
+    select max(page.message_id) into upto
+    from (
+      select m.message_id
+      from outbox_move o
+      join message m on m.message_id > o.moved_upto and m.message_id <= o.last_one
+      order by m.message_id
+      limit page_size
+    ) as page;
+    with page as materialized (
+      select m.*
+      from outbox_move o
+      join message m on m.message_id > o.moved_upto and m.message_id <= upto
+      where m.state = 'queued' or is_exceptional(m.state) or m.provider_id is not null
+      order by m.message_id
+      for no key update of m
+    ), waiting as (
+      insert into queue (message_id, queue_id, not_before, date_at, attempt)
+      select message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt
+      from page
+      where state = 'queued' and not exists (select from in_flight f where f.message_id = page.message_id)
+      on conflict do nothing
+    ), exceptions as (
+      insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
+      select message_id, step_id, sender_id, channel, state, reason, changed_at from page where is_exceptional(state)
+      on conflict do nothing
+    )
+    insert into provider_message (provider_id, message_id)
+    select provider_id, message_id from page where provider_id is not null
+    on conflict do nothing;
+    update outbox_move set moved_upto = coalesce(upto, last_one);
+    commit;
+  end loop;
+
+  while clock_timestamp() < waited_since + patience and exists (
+    select from dispatcher c
+    where c.gone_at is null and c.until > clock_timestamp()
+      and exists (select from message m where m.dispatcher_id = c.dispatcher_id and m.state = 'sending')
+  ) loop
+    commit;
+    perform pg_sleep(0.5);
+  end loop;
+  loop
+    with theirs as materialized (
+      select m.message_id from message m where m.state = 'sending' order by m.message_id limit page_size for no key update
+    ), taken as (
+      insert into in_flight (
+        message_id, queue_id, not_before, date_at, attempt, dispatcher_id, taken_at, wire_at, provider, sent_from, reason
+      )
+      select
+        m.message_id, queue_of(m.step_id, m.channel, m.sender_id), m.not_before, m.date_at, m.attempt, coalesce(m.dispatcher_id, 0),
+        m.changed_at, m.wire_at, m.provider, m.sent_from, m.reason
+      from theirs
+      join message m using (message_id)
+    )
+    update message m set state = 'queued' from theirs where m.message_id = theirs.message_id;
+    exit when not found;
+    commit;
+  end loop;
+  commit;
+
+  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+  select step_id, sender_id, channel, state, reason, at, sum(n), sum(sent), sum(segments)
+  from (
+    select
+      step_id, sender_id, channel, state, reason, date_trunc('minute', coalesce(sent_at, now())) as at, count(*) as n,
+      count(sent_at) as sent, coalesce(sum(segments), 0) as segments
+    from message
+    group by 1, 2, 3, 4, 5, 6
+    union all
+    select
+      step_id, sender_id, channel, state, reason, date_trunc('minute', case when sent <> 0 then at else now() end), -n, -sent,
+      -segments
+    from message_count
+  ) as both_ways
+  group by 1, 2, 3, 4, 5, 6
+  having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0;
+  delete from outbox_move;
+  commit;
+end $$;
+revoke execute on procedure move_outbox from public;
 
 -- migrate:down

@@ -50,7 +50,7 @@ with due as materialized (
 ), seen as materialized (
   select
     t.message_id, t.queue_id, t.not_before, t.date_at, t.attempt, m.person_id, m.address, m.variables, m.sender_id,
-    s.purpose, message_deadline(s.send_before, s.dated, m.date_at) as send_before,
+    m.reason as waited_for, s.purpose, message_deadline(s.send_before, s.dated, m.date_at) as send_before,
     stop.answered, stop.suppressed,
     case when s.asleep_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
       then coalesce(
@@ -110,12 +110,12 @@ with due as materialized (
   from counted
 ), flying as (
   -- a row may be left of a try that a receipt has ended before its worker did: the newer attempt replaces it
-  insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id)
-  select message_id, queue_id, not_before, date_at, attempt + 1, $5 from judged where state = 'sending'
+  insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
+  select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
   on conflict (message_id) do update
     set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at,
         attempt = excluded.attempt, dispatcher_id = excluded.dispatcher_id, taken_at = excluded.taken_at, wire_at = null,
-        provider = null, sent_from = null
+        provider = null, sent_from = null, reason = excluded.reason
 ), waiting as (
   insert into queue (message_id, queue_id, not_before, date_at, attempt)
   select message_id, queue_id, case state when 'back' then not_before else waits_until end, date_at, attempt
@@ -159,7 +159,8 @@ with due as materialized (
   returning q.message_id, q.queue_id, q.not_before, q.date_at, q.attempt
 ), seen as materialized (
   select
-    d.message_id, d.queue_id, d.not_before, d.date_at, d.attempt, m.address, m.sender_id, t.send_before,
+    d.message_id, d.queue_id, d.not_before, d.date_at, d.attempt, m.address, m.sender_id,
+    m.reason as waited_for, t.send_before,
     t.kind, t.content, t.concealed, t.in_reply_to, t.thread,
     case when t.content is null then 'erased'
       else stop_of_transactional(t.kind, t.reference, $2, m.address, stop.for_person, stop.suppressed) end as suppressed
@@ -174,12 +175,12 @@ with due as materialized (
     case when suppressed is not null then 'suppressed' when send_before <= $3 then 'expired' else 'sending' end as state
   from seen
 ), flying as (
-  insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id)
-  select message_id, queue_id, not_before, date_at, attempt + 1, $5 from judged where state = 'sending'
+  insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
+  select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
   on conflict (message_id) do update
     set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at,
         attempt = excluded.attempt, dispatcher_id = excluded.dispatcher_id, taken_at = excluded.taken_at, wire_at = null,
-        provider = null, sent_from = null
+        provider = null, sent_from = null, reason = excluded.reason
 ), written as (
   update message m
   set state = j.state::message_state, reason = j.reason, attempt = j.attempt, changed_at = now()

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+import structlog
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from messaging.states import STATE_GROUPS, State
 
 SQL: Final = load_queries(__file__)
@@ -23,6 +24,8 @@ MAX_COMPACTED: Final = 50_000
 """Changes folded in one statement."""
 _WENT: Final = frozenset((*STATE_GROUPS["delivered"], *STATE_GROUPS["sent"]))
 """States of messages that were sent."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,26 @@ async def count_differences(db: Connection) -> list[asyncpg.Record]:
     Reads all messages of the outbox.
     """
     return await db.fetch(SQL["find_differences"])
+
+
+async def mend_stuck(db: Connection) -> int:
+    """Count the messages of steps again that cannot finish because of their sums; return how many sums were wrong."""
+    return await _mend(db, "list_stuck")
+
+
+async def mend_recent(db: Connection) -> int:
+    """Count the messages of all steps again that have changed lately; return how many sums were wrong."""
+    return await _mend(db, "list_recent")
+
+
+async def _mend(db: Connection, which: str) -> int:
+    wrong = 0
+    for step in await db.fetch(SQL[which]):
+        mended = await db.fetch(SQL["mend_step"], step["step_id"], timeout=STATEMENT_TIMEOUT)
+        if mended:
+            wrong += len(mended)
+            log.warning("sums of a step were wrong and have been mended", step_id=step["step_id"], sums=len(mended))
+    return wrong
 
 
 def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: int) -> StepCounts:

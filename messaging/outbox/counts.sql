@@ -126,3 +126,43 @@ from (
 ) as both_ways
 group by 1, 2, 3, 4, 5
 having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0;
+
+-- name: list_stuck
+-- Running steps of which something waits by the sums, and nothing by the tables.
+select s.step_id
+from step s
+where s.state = 'running'
+  and (
+    select sum(c.n) from message_count c
+    where c.step_id = s.step_id and c.state in ('queued', 'sending', 'ambiguous')
+  ) <> 0
+  and not exists (
+    select from unnest(s.channels) as c (channel) join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
+  )
+  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (select from message_exception x where x.step_id = s.step_id and x.state = 'ambiguous')
+  and not exists (select from outbox_move);
+
+-- name: list_recent
+-- Steps that have changed lately.
+select step_id from step where state <> 'planned' and (finished_at is null or finished_at > now() - interval '1 day');
+
+-- name: mend_step
+-- Adds to the sums of a step what they lack. One statement, whose snapshot has each change of a message with its sum, or
+-- neither; dated long ago, so that no rate of the last seconds or hours counts it.
+insert into message_count (step_id, sender_id, channel, state, reason, at, grain, n, sent, segments)
+select
+  step_id, sender_id, channel, state, reason, date_trunc('day', now() - interval '4 days', 'UTC'), 3, sum(n), sum(sent), sum(segments)
+from (
+  select step_id, sender_id, channel, state, reason, count(*) as n, count(sent_at) as sent, coalesce(sum(segments), 0) as segments
+  from message
+  where step_id = $1 and not exists (select from outbox_move)
+  group by 1, 2, 3, 4, 5
+  union all
+  select step_id, sender_id, channel, state, reason, -n, -sent, -segments
+  from message_count
+  where step_id = $1 and not exists (select from outbox_move)
+) as both_ways
+group by 1, 2, 3, 4, 5
+having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0
+returning state, reason, n;

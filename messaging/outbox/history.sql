@@ -18,37 +18,46 @@ left join queue q on q.message_id = m.message_id and m.state = 'queued'
 where m.message_id = $1;
 
 -- name: list_events
--- Events of a message, in the order they were written. That a worker took it for its first try has no event of its own
--- while it is in flight, or where it was simply accepted: then its columns say it, or later an event below all others
--- does; it comes before what became of it.
+-- Events of a message, in the order they were written. That a worker took it for its first try, and that a provider
+-- accepted that, has no event of its own where it was simply accepted: then its columns say so, or later events below
+-- all others do; they come before what followed. While it is in flight, the row there says who has it.
 with known_events as materialized (
   select event_id, at, state, source, code, detail from message_event_any where message_id = $1
+), lines as (
+  select event_id, at, state, source, code, detail from known_events
+  union all
+  select -2, m.wire_at, 'sending', 'worker', null, jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
+  from message m
+  left join dispatcher d on d.dispatcher_id = m.dispatcher_id
+  where m.message_id = $1 and m.wire_at is not null
+    and not exists (select from known_events where known_events.state = 'sending')
+  union all
+  select -1, m.sent_at, 'accepted', coalesce(m.provider, 'worker'), nullif(m.accepted_reply, ''), null
+  from message m
+  where m.message_id = $1 and m.accepted_reply is not null
+    and not exists (select from known_events where known_events.state = 'accepted')
 ), began as (
-  select min(event_id) as event_id from known_events where event_id > 0 and state not in ('queued', 'sending')
+  select min(event_id) as event_id
+  from lines
+  where event_id > 0
+    and (state not in ('queued', 'sending') or at >= (select first.at from lines as first where first.event_id = -2))
 )
 select at, state, source, code, detail
 from (
-  select case when event_id < 0 then (select event_id from began) else event_id end as place, (event_id > 0)::int as n, known_events.*
-  from known_events
+  select
+    case when event_id < 0 then coalesce((select event_id from began), 9223372036854775807) else event_id end as place,
+    event_id as n, lines.*
+  from lines
   union all
   select
-    began.event_id, 0, 0, m.wire_at, 'sending', 'worker', null,
-    jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
-  from message m
-  cross join began
-  left join dispatcher d on d.dispatcher_id = m.dispatcher_id
-  where m.message_id = $1 and m.wire_at is not null and began.event_id is not null
-    and not exists (select from known_events where known_events.state = 'sending')
-  union all
-  select
-    null, 0, 0, i.taken_at, 'sending', 'worker', null,
+    9223372036854775807, 0, 0, i.taken_at, 'sending', 'worker', null,
     jsonb_strip_nulls(jsonb_build_object('attempt', i.attempt, 'by', d.name))
   from in_flight i
   join message m on m.message_id = i.message_id and m.state = 'queued'
   left join dispatcher d on d.dispatcher_id = i.dispatcher_id
   where i.message_id = $1
 ) as line
-order by place nulls last, n;
+order by place, n;
 
 -- name: list_of_person
 -- Messages to a person, the latest first.

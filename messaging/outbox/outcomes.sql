@@ -1,28 +1,52 @@
 -- name: record_acceptances
 -- What happens to nearly every message, and so in few steps: outcomes of first tries that a provider accepted, and the
 -- intents to send messages of steps that nothing stops. Whatever is not among its rows is for `record_outcomes`: late
--- outcomes, and intents that the last eligibility check stops; these stay in flight until then.
+-- outcomes, and intents that the last eligibility check stops; these stay in flight until then. Where a message was
+-- simply accepted, its columns say so instead of an event, and the sums are added up here, not by the trigger, to
+-- which `accepted_reply` says that. A receipt may have come first: then only missing values are added, with an event.
 with landed as materialized (
   delete from in_flight f
   using unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::smallint[])
     as o (message_id, attempt, code, provider_id, segments)
   where f.message_id = o.message_id and f.attempt = o.attempt
   returning
-    f.message_id, f.attempt, f.dispatcher_id, f.wire_at, f.provider, f.sent_from, o.code, o.provider_id, o.segments
+    f.message_id, f.attempt, f.dispatcher_id, f.wire_at, f.provider, f.sent_from, f.reason, o.code, o.provider_id, o.segments
 ), recorded as (
-  -- a receipt may have come first: then only missing values are added
   update message m
   set state = case when m.state in ('queued', 'ambiguous') then 'accepted' else m.state end,
       reason = case when m.state in ('queued', 'ambiguous') then null else m.reason end,
       attempt = l.attempt, dispatcher_id = l.dispatcher_id, wire_at = l.wire_at, provider = l.provider, sent_from = l.sent_from,
       provider_id = coalesce(m.provider_id, l.provider_id), segments = coalesce(l.segments, m.segments),
-      sent_at = coalesce(m.sent_at, now()), changed_at = clock_timestamp()
+      sent_at = coalesce(m.sent_at, now()), changed_at = clock_timestamp(),
+      accepted_reply = case
+        when m.state = 'queued' and m.sent_at is null and m.segments is null and m.provider_id is null
+          and m.reason is not distinct from l.reason
+        then coalesce(l.code, '')
+      end
   from landed l
   where m.message_id = l.message_id and m.attempt <= l.attempt
-  returning m.message_id, m.state, m.provider, l.code
+  returning
+    m.message_id, m.step_id, m.sender_id, m.channel, m.state, m.provider, m.provider_id, m.segments,
+    m.accepted_reply is not null as simply, l.reason, l.code
+), counted as (
+  insert into message_count (step_id, sender_id, channel, state, reason, at, n, sent, segments)
+  select r.step_id, r.sender_id, r.channel, c.state::message_state, c.reason, date_trunc('second', now()), c.n, c.sent, c.segments
+  from (
+    select step_id, sender_id, channel, reason, count(*)::int as n, coalesce(sum(segments), 0) as segments
+    from recorded
+    where simply
+    group by step_id, sender_id, channel, reason
+  ) as r
+  cross join lateral (values ('queued', r.reason, -r.n, 0, 0), ('accepted', null, r.n, r.n, r.segments))
+    as c (state, reason, n, sent, segments)
+), named as (
+  insert into provider_message (provider_id, message_id)
+  select provider_id, message_id from recorded where simply and provider_id is not null
 ), new_events as (
   insert into message_event (message_id, state, source, code)
-  select message_id, case when state = 'accepted' then state end, coalesce(provider, $13::text), code from recorded
+  select message_id, case when state = 'accepted' then state end, coalesce(provider, $13::text), code
+  from recorded
+  where not simply or (select exists (select from followed_state where state = 'accepted'))
 ), wired as (
   update in_flight i
   set wire_at = clock_timestamp(), provider = n.provider, sent_from = n.sent_from

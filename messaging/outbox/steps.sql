@@ -74,7 +74,8 @@ select count(*) from queues join queue q using (queue_id);
 
 -- name: finish_drained
 -- Finishes steps of which no message is queued, claimed, or of unknown outcome, by the sums. A step by dates of people
--- also waits for the end of its time, because people with new dates may come until then.
+-- also waits for the end of its time, because people with new dates may come until then. A sum that is wrong finishes
+-- nothing that waits: where the sums say none is left, the tables are looked at, too. None is finished while an upgrade moves the outbox.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
   and coalesce(
@@ -84,4 +85,12 @@ where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, 
     ),
     0
   ) <= 0
+  and not exists (
+    select from unnest(s.channels) as c (channel)
+    join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
+    join message m on m.message_id = q.message_id and m.state = 'queued'
+  )
+  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (select from message_exception x where x.step_id = s.step_id and x.state = 'ambiguous')
+  and not exists (select from outbox_move)
 returning s.step_id;

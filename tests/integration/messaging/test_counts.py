@@ -3,12 +3,14 @@
 import pytest
 
 from core.db import Connection
+from core.runtime import Runtime
 from messaging.goals import meet_goal
 from messaging.outbox import counts
 from messaging.outbox.claim import claim, hand_back
 from messaging.outbox.counts import compact_counts, count_differences, step_counts
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.outbox.reconcile import reconcile
 from messaging.reasons import Reason
 from messaging.states import State
 from messaging.suppression import suppress
@@ -49,3 +51,29 @@ async def test_counting_again_finds_what_a_sum_lacks(db: Connection) -> None:
     await db.execute("delete from message_count")
     (missing,) = await count_differences(db)
     assert (missing["step_id"], missing["state"], missing["n"]) == (step.step_id, "queued", 3)
+    assert await counts.mend_recent(db) == 1
+    assert await count_differences(db) == []
+    assert await counts.mend_recent(db) == 0
+
+
+async def test_a_sum_that_is_too_low_finishes_no_step_and_one_too_high_is_mended(
+    db: Connection, runtime: Runtime
+) -> None:
+    step = await add_step(db)
+    await add_messages(db, step, "sms", NUMBERS[:3])
+    await db.execute("delete from message_count")
+    assert (await reconcile(runtime, dispatcher_id=None)).finished == 0
+    taken = await claim(db, step.due("sms"), limit=10, now=NOON, dispatcher_id=await dispatcher(db))
+    assert (await reconcile(runtime, dispatcher_id=None)).finished == 0
+    intents = [Intent(message.message_id, message.attempt, None, None, "twilio") for message in taken.messages]
+    await record_outcomes(db, [], intents, source="twilio", now=NOON)
+    accepted = [Outcome(message.message_id, 1, State.ACCEPTED, code="201 queued") for message in taken.messages]
+    await record_outcomes(db, accepted, [], source="twilio", now=NOON)
+    await db.execute(
+        "insert into message_count"
+        " select step_id, sender_id, channel, 'queued', null, at, 0, 9, 0, 0 from message_count"
+    )
+    assert (await reconcile(runtime, dispatcher_id=None)).finished == 0
+    assert await counts.mend_stuck(db) > 0
+    assert await count_differences(db) == []
+    assert (await reconcile(runtime, dispatcher_id=None)).finished == 1

@@ -40,9 +40,10 @@ SILENT: frozenset[str] = frozenset(
     {
         "api_key", "attribute", "audit", "audit_seal", "backfill_position", "ballot", "ballot_unit", "claim_status",
         "consent", "count_change", "date_change", "dated_step", "dispatcher", "elector", "erased_message",
-        "erased_subject", "erasure", "event_source_position", "feed_backlog", "goal", "goal_met",
+        "erased_subject", "erasure", "event_source_position", "feed_backlog", "followed_state", "goal", "goal_met",
         "in_flight", "inbound_digest", "link", "member_import",
         "message_archive", "message_count", "message_event_archive", "message_exception", "message_try", "notice",
+        "outbox_move",
         "passkey_challenge", "provider_message",
         "question", "question_answer", "queue",
         "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
