@@ -111,14 +111,14 @@ async def test_what_waits_and_what_is_in_flight_is_moved_while_the_version_befor
         async with old.acquire() as db:
             its = await db.fetchval("select dispatcher_id from dispatcher where name = 'working'")
             while not refused:
+                claiming = db.transaction()  # undone: what was taken waits again
+                await claiming.start()
                 try:
-                    async with db.transaction():
-                        await db.execute(CLAIM, its)
-                        raise _Undone
-                except _Undone:
-                    await asyncio.sleep(0.005)
+                    await db.execute(CLAIM, its)
                 except asyncpg.RaiseError:
                     refused += 1
+                await claiming.rollback()
+                await asyncio.sleep(0.005)
             for person_id in range(1, 41):
                 message_id = await db.fetchval("select message_id from message where person_id = $1", person_id)
                 assert await db.fetchval(ACCEPT if person_id <= 20 else HAND_BACK, message_id) == 1
@@ -197,10 +197,6 @@ async def test_no_step_is_finished_before_its_messages_are_moved(
         await migrate(before)
     async with old.acquire() as db:
         assert await db.fetch(steps.SQL["finish_drained"], NOON) == []
-
-
-class _Undone(Exception):  # noqa: N818
-    """Undoes a claim: what was taken waits again."""
 
 
 async def _where(db: Connection) -> dict[tuple[str, str | None], int]:
