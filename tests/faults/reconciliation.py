@@ -44,13 +44,24 @@ where e.state = 'ambiguous'
 _GIVEN_UP = """
 -- every time a message was taken by a worker, and every time one was thought to have it no more
 select message_id, state = 'sending' as taken, extract(epoch from at)::float8 as at
-from message_event
-where state in ('sending', 'queued', 'ambiguous')
-order by event_id
+from (
+  select message_id, event_id, state, at from message_event where state in ('sending', 'queued', 'ambiguous')
+  union all
+  select m.message_id, 0, 'sending', m.wire_at  -- a first try that was simply accepted
+  from message m
+  where m.accepted_reply is not null
+    and not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending')
+) as line
+order by at, event_id
 """
 _TOLD = """
-select distinct on (message_id) message_id, state from message_event where state is not null
-order by message_id, event_id desc
+-- that a first try was simply accepted has no event
+select distinct on (e.message_id)
+  e.message_id, case when m.accepted_reply is not null and e.at < m.wire_at then 'accepted' else e.state end as state
+from message_event e
+join message m using (message_id)
+where e.state is not null
+order by e.message_id, e.event_id desc
 """
 
 
