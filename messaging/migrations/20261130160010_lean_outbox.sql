@@ -120,9 +120,6 @@ create policy staff on message_exception for select to muster_staff using (
 create policy staff_all on message_exception for select to muster_staff_all using ((select scope_is_everywhere()));
 grant select (message_id, step_id, state, reason) on message_exception to muster_staff, muster_staff_all;
 
-alter table followed_state enable row level security;
-create policy worker on followed_state to muster_worker using (true) with check (true);
-
 alter table message_count enable row level security;
 create policy worker on message_count to muster_worker using (true) with check (true);
 create policy staff on message_count for select to muster_staff, muster_staff_all using ((select scope_is_everywhere()));
@@ -378,8 +375,6 @@ create table outbox_move (
   last_one   bigint not null  -- the last that was there; later ones come with their rows
 );
 insert into outbox_move select 0, max(message_id) from message having max(message_id) is not null;
-alter table outbox_move enable row level security;
-create policy worker on outbox_move to muster_worker using (true);
 
 -- Each page is a transaction of well under a second, so that it can be killed and begun again, and nobody waits for long. A
 -- message that a statement has put into its queue meanwhile, or that a worker has taken from there, is not moved again. Then

@@ -20,7 +20,7 @@ with landed as materialized (
       sent_at = coalesce(m.sent_at, now()), changed_at = clock_timestamp(),
       accepted_reply = case
         when m.state = 'queued' and m.sent_at is null and m.segments is null and m.provider_id is null
-          and m.reason is not distinct from l.reason
+          and m.reason is not distinct from l.reason and l.provider is not null
         then coalesce(l.code, '')
       end
   from landed l

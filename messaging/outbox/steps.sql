@@ -90,7 +90,11 @@ where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, 
     join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
     join message m on m.message_id = q.message_id and m.state = 'queued'
   )
-  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (
+    select from in_flight f
+    join message m on m.message_id = f.message_id and m.state = 'queued'
+    where f.queue_id > 0 and f.queue_id / 16 = s.step_id
+  )
   and not exists (select from message_exception x where x.step_id = s.step_id and x.state = 'ambiguous')
   and not exists (select from outbox_move)
 returning s.step_id;
