@@ -182,13 +182,13 @@ MUTANTS: Final = (
             "when 'back' then not_before else waits_until end",
             "when 'back' then not_before else not_before end",
         ),
-        ("attempts are not numbered", "date_at, attempt + 1, $5 from judged", "date_at, attempt, $5 from judged"),
+        ("attempts are not numbered", "date_at, attempt + 1, $5, waited_for", "date_at, attempt, $5, waited_for"),
         (
             "what is put off is an attempt",
             "else waits_until end, date_at, attempt\n",
             "else waits_until end, date_at, attempt + 1\n",
         ),
-        ("nobody owns what was taken", "attempt + 1, $5 from judged", "attempt + 1, 0 * $5 from judged"),
+        ("nobody owns what was taken", "attempt + 1, $5, waited_for from", "attempt + 1, 0 * $5, waited_for from"),
         ("waiting is told as a change of state", "nullif(state, 'queued')", "state"),
         (
             "the rows come in any order",
@@ -248,6 +248,11 @@ MUTANTS: Final = (
     *_in_query(
         OUTCOMES,
         "record_acceptances",
+        ("what was accepted is still counted as queued", "r.reason, -r.n, 0, 0)", "r.reason, 0, 0, 0)"),
+        ("what had waited is counted under no reason", "('queued', r.reason,", "('queued', null,"),
+        ("segments of what was accepted are not counted", "null, r.n, r.n, r.segments)", "null, r.n, r.n, 0)"),
+        ("a message that a receipt came first for is counted twice", "when m.state = 'queued' and", "when"),
+        ("a text cannot be found by its provider's id", "simply and provider_id is not null", "false"),
         ("an answer no longer stops what is ordinary", "stops_of(s.goal_id, m", "stops_of(null, m"),
         ("an opt-out no longer stops what is ordinary", "m.person_id, m.channel, m", "m.person_id, 'none', m"),
         ("missing consent no longer stops it", "m.address, s.purpose) as stop", "m.address, 'service') as stop"),

@@ -45,6 +45,25 @@ async def test_sums_are_what_counting_again_finds(db: Connection, monkeypatch: p
     assert (await step_counts(db, step.campaign_id))[0].counts == await states(db, step)
 
 
+async def test_sums_hold_where_a_message_had_waited_and_where_its_receipt_came_first(db: Connection) -> None:
+    step = await add_step(db)
+    ids = await add_messages(db, step, "sms", NUMBERS[:3])
+    await db.execute("update message set reason = 'quiet_hours' where message_id = $1", ids[0])
+    taken = await claim(db, step.due("sms"), limit=10, now=NOON, dispatcher_id=await dispatcher(db))
+    intents = [Intent(message.message_id, message.attempt, None, None, "twilio") for message in taken.messages]
+    await record_outcomes(db, [], intents, source="twilio", now=NOON)
+    await apply_receipts(db, [Receipt(ids[1], "SM1", State.DELIVERED, "twilio", None, NOON)])
+    accepted = [Outcome(ids[n], 1, State.ACCEPTED, code="201", provider_id=f"SM{n}", segments=2) for n in range(3)]
+    await record_outcomes(db, accepted, [], source="twilio", now=NOON)
+    assert await count_differences(db) == []
+    (counted,) = await step_counts(db, step.campaign_id)
+    assert counted.counts == await states(db, step) == {State.ACCEPTED: 2, State.DELIVERED: 1}
+    assert (counted.reasons, counted.segments) == ({}, 6)
+    await apply_receipts(db, [Receipt(None, f"SM{n}", State.DELIVERED, "twilio", None, NOON) for n in range(3)])
+    assert await states(db, step) == {"delivered": 3}
+    assert await count_differences(db) == []
+
+
 async def test_counting_again_finds_what_a_sum_lacks(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", NUMBERS[:3])
