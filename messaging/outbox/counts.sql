@@ -140,7 +140,16 @@ where s.state = 'running'
     select from unnest(s.channels) as c (channel) join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
   )
   and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
-  and not exists (select from message_exception x where x.step_id = s.step_id and x.state = 'ambiguous')
+  and not exists (
+    -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days
+    select from (
+      select x.message_id
+      from message_exception x
+      where x.step_id = s.step_id and x.state = 'ambiguous'
+      order by x.reason, x.message_id
+      limit 1
+    ) as first_one
+  )
   and not exists (select from outbox_move);
 
 -- name: list_recent
