@@ -75,7 +75,7 @@ MUTANTS: Final = (
         ("a paused sender is offered", " and f.paused_reason is null", ""),
         ("channels that nobody asked for are offered", "c.channel = any ($1::text[])", "cardinality($1::text[]) > 0"),
         ("messages of other queues count as due", "q.queue_id = queue_of(s.step_id, c.channel, null) and", ""),
-        ("messages that wait count as due", " and q.not_before <= $2", ""),
+        ("messages that wait count as due", "q.not_before <= $2", "$2::timestamptz is not null"),
         ("a message is due a moment late", "q.not_before <= $2", "q.not_before < $2"),
         ("what was taken counts as due", "coalesce(taken.not_before, '-infinity')", "'-infinity'::timestamptz"),
         ("the least urgent step comes first", "s.priority desc", "s.priority"),
@@ -195,7 +195,11 @@ MUTANTS: Final = (
             "where state <> 'back'\norder by not_before, message_id",
             "where state <> 'back'\norder by not_before, message_id desc",
         ),
-        ("the same are looked at again and again", "(q.not_before, q.message_id) > ($7, $8)", "($7, $8) is not null"),
+        (
+            "the same are looked at again and again",
+            "(q.not_before, q.message_id) > ($7, $8)",
+            "($7::timestamptz, $8::bigint) is not null",
+        ),
     ),
     *_in_query(
         CLAIM,
