@@ -202,18 +202,6 @@ class Pipeline:
             return 0
         return self._channel.connections + self._waiting.size - self._in_flight + len(self._outcomes)
 
-    @property
-    def _gathers(self) -> bool:
-        """Tell whether outcomes wait for more of them: as long as all connections have something to do.
-
-        A statement costs as much as the outcomes of ten messages, so few at a time would be twice the work.
-        """
-        return (
-            len(self._outcomes) > 0
-            and self._in_flight - len(self._outcomes) > self._channel.connections + self._waiting.size // 4
-            and time.monotonic() < self._write_by
-        )
-
     def _route(self, outbound: OutboundMessage) -> Route:
         return self._router.route(outbound) if self._router is not None else Route(self._channel.provider)
 
@@ -230,8 +218,6 @@ class Pipeline:
 
     async def _record(self) -> bool:
         """Record outcomes and put the next messages on the wire; return whether there was anything to do."""
-        if self._gathers:
-            return False
         # outcomes make room in the same statement that records them
         dispatches = await self._schedule.next_dispatches(self._room)
         failed, self._schedule.failed = self._schedule.failed, []
@@ -266,7 +252,7 @@ class Pipeline:
 
     def _longest_wait(self) -> float:
         """Return the seconds until there may be something to record, if nothing happens before."""
-        until_more = self._schedule.wait() if self._room > 0 and not self._gathers else LOOK_EVERY
+        until_more = self._schedule.wait() if self._room > 0 else LOOK_EVERY
         return min(until_more, self._write_by - time.monotonic()) if self._outcomes else until_more
 
     async def _send_ready(self) -> None:
@@ -330,12 +316,10 @@ class Pipeline:
         self._to_write(handed_back(dispatch.message))
 
     def _to_write(self, written: Outcome) -> None:
-        first = not self._outcomes
-        if first:
+        if not self._outcomes:
             self._write_by = time.monotonic() + MAX_OUTCOME_DELAY
         self._outcomes.append(written)
-        if first or not self._gathers:
-            self._changed.set()
+        self._changed.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
