@@ -44,7 +44,7 @@ def with_well_known(variables: Mapping[str, str]) -> dict[str, str]:
 async def example_variables(
     db: Connection, people: Sequence[int], public_url: str, letters: Mapping[int, str] = MappingProxyType({})
 ) -> list[dict[str, Any]]:
-    """Return the variables of some people, with links as long as real ones.
+    """Return the variables of some people, with links as long as those of texts.
 
     Args:
         db: a connection.

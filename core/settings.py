@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     secret_key: LongSecrets = Field(
         (),
-        description=f"Secret for links and sign-in, at least 32 characters, 7 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until {LINK_LIFETIME.days} days after the last ballot or campaign it was used for has ended; within an hour a worker has encrypted with the first what is stored (authenticator apps, secrets of webhooks).",
+        description=f"Secret for links and sign-in, at least 32 characters, 7 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until {LINK_LIFETIME.days} days after the last ballot or campaign it was used for has ended: without it the links of emails that were sent with it lead nowhere (`muster check links` counts them), which are good for unsubscribing even after that; within an hour a worker has encrypted with the first what is stored (authenticator apps, secrets of webhooks).",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")

@@ -16,6 +16,7 @@ import binascii
 import hashlib
 import html
 import re
+import string
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -52,11 +53,16 @@ _LINK: Final = re.compile(
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 _BREAKS: Final = re.compile(r"(?:[ \t]{1,4}(?=[\\\r\n]))?(?:\\[rn]|[\r\n])(?:[ \t>|\r\n]|\\[rnt])*")
 """Line ends, also as JSON writes them, and marks of quotation behind them."""
+_BREAK: Final = re.compile(r"\\[rn]|[\r\n]")
 _SIGNS: Final = re.compile(r"[A-Za-z0-9]+")
 _ODD_WORDS: Final = re.compile(r"(?<![A-Za-z0-9])(?!(?:[A-Z]?[a-z]+|[A-Z]+)(?![A-Za-z0-9]))[A-Za-z0-9]+")
 """Words with digits, or with capitals in their middle: pieces of a token between words of a language."""
 _ALIKE: Final = str.maketrans("oil", "011")
 """Characters that people take for others, as in recovery codes."""
+_CAPITALS: Final = string.ascii_uppercase.encode()
+_SMALL_LETTERS: Final = string.ascii_lowercase.encode()
+_DIGITS: Final = string.digits.encode()
+_BEYOND_HEXADECIMAL: Final = (string.ascii_letters.translate({ord(sign): None for sign in string.hexdigits})).encode()
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f](?![xX]))+")
 _BASE64_SIGNS: Final = (re.compile(r"[A-Za-z0-9+/_-]+"), re.compile(r"[A-Za-z0-9+/]+"))
 """Base64 of both alphabets; and with hyphens between its pieces."""
@@ -92,12 +98,13 @@ def might_hold(text: str) -> bool:
         return False
     if not text.isascii():
         text = "".join(map(_plain, text))
-    if "sign" in _BREAKS.sub("", text).lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
+    joined = _BREAKS.sub("", text) if _BREAK.search(text) else text
+    if "sign" in joined.lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
         return True
     letters = "".join(_SIGNS.findall(text))
     if len(letters) < _WINDOW_LENGTH:
         return False
-    return _is_mixed(letters) or _is_folded(letters) or sum(map(str.isdigit, letters)) >= _MIN_PACKED_DIGITS
+    return _is_mixed(letters) or _is_folded(letters) or _number_of(_DIGITS, letters) >= _MIN_PACKED_DIGITS
 
 
 def document_might_hold(document: object) -> bool:
@@ -362,9 +369,15 @@ def _digest(letters: str, at: int) -> bytes:
 
 def _is_mixed(word: str) -> bool:
     """Tell whether a word looks random: ids of digits and letters of one case do not."""
-    return sum(map(str.isupper, word)) >= 3 and sum(map(str.islower, word)) >= 3
+    return _number_of(_CAPITALS, word) >= 3 and _number_of(_SMALL_LETTERS, word) >= 3
 
 
 def _is_folded(word: str) -> bool:
     """Tell whether a word may be a part of a random token that was put into lower case; hexadecimal ids are not."""
-    return any(map(str.isdigit, word)) and sum("f" < sign <= "z" for sign in word.lower()) >= 3
+    return _number_of(_DIGITS, word) > 0 and _number_of(_BEYOND_HEXADECIMAL, word) >= 3
+
+
+def _number_of(signs: bytes, word: str) -> int:
+    """Return how many of some ASCII characters a word has, many times as fast as by looking at each."""
+    written = word.encode()
+    return len(written) - len(written.translate(None, signs))

@@ -10,12 +10,10 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urlsplit
 
-from core.keyring import ALPHABET, TOKEN_LENGTH
+from core.keyring import TOKEN
 
 _URL: Final = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
-_OURS: Final = re.compile(
-    rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{TOKEN_LENGTH}}})"
-)
+_OURS: Final = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>{TOKEN})")
 _LINK_TAG: Final = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?…"
 

@@ -58,6 +58,11 @@ class OutboundText:
     still_ours: Callable[[], bool] = always
 
 
+def nothing_follows() -> OutboundEmail | None:
+    """Return None: the default of `following`, for an email after which none is known."""
+    return None
+
+
 @dataclass(slots=True)
 class OutboundEmail:
     """One email, ready to send.
@@ -68,6 +73,10 @@ class OutboundEmail:
         to: the recipient's mailbox.
         content: the complete message: RFC 5322 bytes with CRLF line ends.
         still_ours: tells whether it may be sent; called right before its text is written.
+        following: returns the email that will be sent right after it by the same caller, if there is one, and the same
+            one when it is called again; called right before its text is written, by a channel that is an `Announcer`.
+        needs_no_stuffing: SMTP carries its content as it is: every CR and LF in it is part of a CRLF, one of which ends
+            it, and no line begins with a dot.
     """
 
     message_id: int
@@ -75,6 +84,8 @@ class OutboundEmail:
     to: str
     content: bytes
     still_ours: Callable[[], bool] = always
+    following: Callable[[], OutboundEmail | None] = nothing_follows
+    needs_no_stuffing: bool = False
 
 
 OutboundMessage = OutboundText | OutboundEmail
@@ -224,4 +235,16 @@ class Router(Channel, Protocol):
 
     def status_reports(self) -> Sequence[StatusReport]:
         """Return the reports since the last call."""
+        ...
+
+
+@runtime_checkable
+class Announcer(Channel, Protocol):
+    """Channel that tells its provider about the next message together with the present one (`OutboundEmail.following`).
+
+    What was announced has not been sent: `send` looks at it once more, like at any other.
+    """
+
+    def give_up_announced(self, outbound: OutboundMessage) -> None:
+        """Give up a message that `following` returned and that will not be sent, if it was announced."""
         ...

@@ -17,7 +17,6 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, n
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
-from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
 from messaging.content.budget import (
@@ -28,6 +27,7 @@ from messaging.content.budget import (
     too_long,
     with_counting,
 )
+from messaging.content.constants import texts_in, with_constants
 from messaging.content.dates import CAMPAIGN_ZONE, DATE_FILTERS, with_reader
 from messaging.content.languages import DEFAULT
 
@@ -294,12 +294,36 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f" Did you mean “{near[0]}”?" if near else ""
 
 
-Evaluate = Callable[[Mapping[str, Any]], str]
+@dataclass(frozen=True, slots=True)
+class CompiledTemplate:
+    """Template that was compiled once, to be rendered for each recipient.
+
+    Attributes:
+        file: its name, as errors show it.
+        render: renders it, in pieces; a function of the variables that differ between recipients. It raises
+            TemplateError if a variable is missing or of the wrong type.
+        constants: pieces that are the same for every recipient.
+    """
+
+    file: str
+    render: Callable[[Mapping[str, Any]], list[str]]
+    constants: frozenset[str]
+
+    def __call__(self, variables: Mapping[str, Any]) -> str:
+        """Render it as one text.
+
+        Raises:
+            TemplateError: a variable is missing or of the wrong type, or the text is too long.
+        """
+        text = "".join(self.render(variables))
+        if len(text) > MAX_OUTPUT_LENGTH:
+            raise too_long(self.file)
+        return text
 
 
 def compiled(
     source: TemplateSource, constants: Mapping[str, Any], *, html: bool = False, language: str = DEFAULT
-) -> Evaluate:
+) -> CompiledTemplate:
     """Compile a template once; variables that are the same for all recipients are filled in here.
 
     Args:
@@ -308,9 +332,6 @@ def compiled(
             `CAMPAIGN_ZONE` has the campaign's time zone, which is no variable.
         html: escape the values of variables; in plain text instead, a line with only statements leaves no empty line.
         language: the language of dates.
-
-    Returns:
-        A function of the other variables. It raises TemplateError if a variable is missing or of the wrong type.
 
     Raises:
         TemplateError: its syntax is wrong.
@@ -321,7 +342,7 @@ def compiled(
     free = runs_free(tree)
     dated = with_reader(tree, language, str(constants.get(CAMPAIGN_ZONE, "")))
     assigned.add(CAMPAIGN_ZONE)
-    folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(dated)
+    folded = with_constants(dated, {name: value for name, value in constants.items() if name not in assigned})
     if not free:
         environment = _COUNTED_HTML if html else _COUNTED_PLAIN
         folded = with_counting(folded, environment)
@@ -332,12 +353,12 @@ def compiled(
     root, blocks = template.root_render_func, template.blocks
     context = Context if free else CountedContext
 
-    def evaluate(variables: Mapping[str, Any]) -> str:
+    def render(variables: Mapping[str, Any]) -> list[str]:
         try:
             # the mapping itself is the context, without Jinja's globals, which no template can use: copying it for each
             # message would cost as much as the rendering
             rendered_pieces = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
-            text = "".join(rendered_pieces if free else _in_measure(rendered_pieces, source.file))
+            return list(rendered_pieces if free else _in_measure(rendered_pieces, source.file))
         except UndefinedError as error:
             raise TemplateError(f"{source.file}: {error.message}.") from error
         except (
@@ -350,11 +371,8 @@ def compiled(
             RecursionError,
         ) as error:
             raise TemplateError(f"{source.file}: {error}.") from error
-        if len(text) > MAX_OUTPUT_LENGTH:
-            raise too_long(source.file)
-        return text
 
-    return evaluate
+    return CompiledTemplate(source.file, render, texts_in(root.__code__))
 
 
 def _in_measure(pieces_of_text: Iterable[str], file: str) -> Iterator[str]:
@@ -365,26 +383,6 @@ def _in_measure(pieces_of_text: Iterable[str], file: str) -> Iterator[str]:
         if length > MAX_OUTPUT_LENGTH:
             raise too_long(file)
         yield piece
-
-
-class _Fold(NodeTransformer):
-    """Replaces names of constants by their values; Jinja's own optimiser then joins these to the text."""
-
-    def __init__(self, constants: Mapping[str, Any]) -> None:
-        self._constants = constants
-
-    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802  # Jinja's visitor looks for this name
-        if isinstance(node.node, nodes.Name) and isinstance(owner := self._constants.get(node.node.name), Mapping):
-            return _constant(str(owner.get(node.attr) or ""), node)
-        return self.generic_visit(node)
-
-    def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802
-        value = self._constants.get(node.name)
-        return _constant(value, node) if isinstance(value, str) and node.ctx == "load" else node
-
-
-def _constant(value: str, node: nodes.Node) -> nodes.Node:
-    return nodes.Const(value, lineno=node.lineno, environment=node.environment)
 
 
 _OPENER: Final = re.compile(r"\{(?=[{%#]|\Z)")

@@ -113,7 +113,9 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
     if not all(style.isascii() for style in _STYLE.findall(inlined)):
         raise TemplateError(f"{layout.file}: write characters beyond ASCII in CSS as escapes, such as \\2192.")
     ascii_only = inlined.encode("ascii", "xmlcharrefreplace").decode()
-    return TemplateSource(layout.file, placeholders.release(_in_short_lines(ascii_only)))
+    # a class may begin a line of a style sheet, and SMTP would have to double its dot in every email
+    indented = _STYLE.sub(lambda style: style[0].replace("\n.", "\n ."), _in_short_lines(ascii_only))
+    return TemplateSource(layout.file, placeholders.release(indented))
 
 
 def _place(text: str, parts: Mapping[str, str], accent: str, placeholders: Placeholders) -> str:

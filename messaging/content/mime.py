@@ -21,7 +21,8 @@ from typing import Final
 import idna
 
 from core.errors import AddressError, SettingsError
-from messaging.content.render import RenderedEmail
+from messaging.content.encoded_parts import CRLF, encoded_part
+from messaging.content.render import EncodedEmail, RenderedEmail
 
 _MAX_LINE_LENGTH: Final = 990
 """RFC 5322 allows 998 characters; servers add some of their own."""
@@ -29,7 +30,7 @@ _MAILBOX: Final = re.compile(
     r"""[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+@[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+|"[^"\\\x00-\x1f\x7f]+"@[\w.-]+"""
 )
 _PLAIN_HEADER: Final = re.compile(r"[ -~]*")
-_UNSAFE: Final = re.compile(r"[^!-~]|[<>]")
+_UNSAFE: Final = re.compile(r"[^!-;=?-~]")
 _BOUNDARY: Final = re.compile(rb'boundary="([^"]+)"')
 _EIGHT_BIT: Final = b"Content-Transfer-Encoding: 8bit"
 _SUBJECT_LINE: Final = 66
@@ -120,6 +121,47 @@ class Skeleton:
             AddressError: `to` is not an address that can stand in a header.
             ValueError: an identifier or URL of our own has a character that cannot stand in a header.
         """
+        encoded = EncodedEmail(rendered.subject, encoded_part(rendered.text), encoded_part(rendered.html))
+        content, _ = self.build_encoded(
+            to,
+            encoded,
+            message_id,
+            list_unsubscribe_url,
+            date,
+            reply_to=reply_to,
+            unsubscribe_mailbox=unsubscribe_mailbox,
+        )
+        return content
+
+    def build_encoded(
+        self,
+        to: str,
+        encoded: EncodedEmail,
+        message_id: str,
+        list_unsubscribe_url: str,
+        date: datetime,
+        *,
+        reply_to: str = "",
+        unsubscribe_mailbox: str = "",
+    ) -> tuple[bytes, bool]:
+        """Build one email from encoded parts.
+
+        Args:
+            to: as for `build`, like the rest.
+            encoded: its subject and parts.
+            message_id: …
+            list_unsubscribe_url: …
+            date: …
+            reply_to: …
+            unsubscribe_mailbox: …
+
+        Returns:
+            The email, and whether it certainly has no line that begins with a dot.
+
+        Raises:
+            AddressError: as from `build`.
+            ValueError: as from `build`.
+        """
         reply = f"Reply-To: {self._name}<{_token(reply_to)}>\r\n" if reply_to else ""
         mailto = f",\r\n <mailto:{_token(unsubscribe_mailbox)}?subject=unsubscribe>" if unsubscribe_mailbox else ""
         unsubscribe = (
@@ -128,16 +170,18 @@ class Skeleton:
             if list_unsubscribe_url
             else ""
         )
-        text_encoding, text = _encoded(rendered.text, self._boundary)
-        html_encoding, html = _encoded(rendered.html, self._boundary)
+        text_encoding, text = _transferred(encoded.text.data, self._boundary)
+        html_encoding, html = _transferred(encoded.html.data, self._boundary)
         head = (
-            f"{self._head}To: {_recipient(to)}\r\nSubject: {_subject(rendered.subject)}\r\n"
+            f"{self._head}To: {_recipient(to)}\r\nSubject: {_subject(encoded.subject)}\r\n"
             f"Date: {_date(int(date.timestamp()))}\r\nMessage-ID: <{_token(message_id.strip('<>'))}>\r\n"
             f"{reply}{unsubscribe}{self._parts}{text_encoding}\r\n\r\n"
         )
         between = f"{self._between}{html_encoding}\r\n\r\n"
         # the head is ASCII unless the recipient's mailbox is not (RFC 6532)
-        return b"".join((head.encode(), text, between.encode(), html, self._end))
+        content = b"".join((head.encode(), text, between.encode(), html, self._end))
+        unchanged = text is encoded.text.data and html is encoded.html.data
+        return content, unchanged and encoded.text.has_no_dots and encoded.html.has_no_dots
 
 
 def seven_bit(content: bytes) -> bytes:
@@ -174,25 +218,22 @@ def ascii_domain(address: str) -> str:
         raise AddressError("bad_domain", "The part after the @ cannot be a domain.") from error
 
 
-def _encoded(text: str, boundary: bytes) -> tuple[str, bytes]:
-    """Encode a part: unchanged if mail can carry it, else quoted-printable; return the encoding's name, too."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = text.encode("utf-8", "replace")
+def _transferred(data: bytes, boundary: bytes) -> tuple[str, bytes]:
+    """Return a part as mail can carry it, with its encoding's name: unchanged if possible, else quoted-printable."""
     if _has_long_line(data) or boundary in data or b"\0" in data:
         # quoted-printable writes "=" as "=3D", so no boundary (which starts with "=_") can appear in it
-        return "quoted-printable", _quoted(data)
-    return "7bit" if data.isascii() else "8bit", data.replace(b"\n", b"\r\n")
+        return "quoted-printable", _quoted(data.replace(CRLF, b"\n"))
+    return "7bit" if data.isascii() else "8bit", data
 
 
 def _quoted(data: bytes) -> bytes:
-    return binascii.b2a_qp(data, istext=True).replace(b"\n", b"\r\n")
+    return binascii.b2a_qp(data, istext=True).replace(b"\n", CRLF)
 
 
 def _has_long_line(data: bytes) -> bool:
     start = 0
     while len(data) - start > _MAX_LINE_LENGTH:
-        end = data.rfind(b"\n", start, start + _MAX_LINE_LENGTH + 1)
+        end = data.rfind(b"\n", start, start + _MAX_LINE_LENGTH + 2)
         if end < 0:
             return True
         start = end + 1

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from core.errors import TemplateError
 from core.settings import Settings
+from messaging.content.encoded_parts import EncodedPart, PartEncoder
 from messaging.content.expressions import TemplateSource, compiled, literal, pieces
 from messaging.content.languages import closest_language, direction
 from messaging.content.layout import brought_layout, lay_out
@@ -67,6 +68,15 @@ class RenderedEmail:
     subject: str
     text: str
     html: str
+
+
+@dataclass(slots=True)
+class EncodedEmail:
+    """Rendered email, its parts encoded for MIME."""
+
+    subject: str
+    text: EncodedPart
+    html: EncodedPart
 
 
 class Renderer:
@@ -126,6 +136,14 @@ class Renderer:
         """
         return self._emails[self._said_in(self._emails, variables)].to(variables)
 
+    def encoded_email(self, variables: Mapping[str, Any]) -> EncodedEmail:
+        """Render the email for one person as `email` does, and encode its parts.
+
+        Raises:
+            TemplateError: a variable is missing, or the template has no email.
+        """
+        return self._emails[self._said_in(self._emails, variables)].encoded(variables)
+
     def _said_in(self, versions: Mapping[str, object], variables: Mapping[str, Any]) -> str:
         if not versions:
             missing = "email.md" if versions is self._emails else "sms.txt"
@@ -168,14 +186,25 @@ class _Email:
         self._html: Final = compiled(
             TemplateSource(source.file, page.text), same, html=True, language=template.language
         )
+        self._text_encoder: Final = PartEncoder(self._text)
+        self._html_encoder: Final = PartEncoder(self._html, html=True)
 
     def to(self, variables: Mapping[str, Any]) -> RenderedEmail:
         """Render the email for one person."""
         html = self._html(variables)
         if not html.isascii():
             html = html.encode("ascii", "xmlcharrefreplace").decode()
+        return RenderedEmail(self._line(variables), self._text(variables), html)
+
+    def encoded(self, variables: Mapping[str, Any]) -> EncodedEmail:
+        """Render and encode the email for one person."""
+        return EncodedEmail(
+            self._line(variables), self._text_encoder.encode(variables), self._html_encoder.encode(variables)
+        )
+
+    def _line(self, variables: Mapping[str, Any]) -> str:
         # a line break in a name must not become one in a header
-        return RenderedEmail(" ".join(self._subject(variables).split()), self._text(variables), html)
+        return " ".join(self._subject(variables).split())
 
 
 def _escaped(text: str) -> str:

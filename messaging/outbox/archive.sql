@@ -78,8 +78,10 @@ on conflict (step_id, channel, state, reason, sent) do update
 select moved, events from archive_messages($1::bigint[]);
 
 -- name: delete_links
--- Deletes the links of archived messages, which have stopped working.
-delete from link where message_id = any ($1::bigint[]);
+-- Deletes the links of archived messages, which have stopped working. That an unsubscribe link is revoked stays: an email's works
+-- in the archive, too, and needs no row for that.
+delete from link
+where message_id = any ($1::bigint[]) and not (revoked_at is not null and action = 'unsubscribe');
 
 -- name: delete_tries
 -- Deletes the provider's ids of earlier tries: no more receipts will come for them.

@@ -31,13 +31,13 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(slots=True)
 class ComposedMessage:
-    """Outbound message, and the digests of the links in it.
+    """Outbound message, and the digests of the links in it; those of an email say what they are for and need none.
 
     Attributes:
         outbound: the message.
         cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
-        confirm: digest of its confirm link's token; None if it has none.
-        unsubscribe: digest of its unsubscribe link's token; None if it has none.
+        confirm: digest of a text's confirm link's token; None if it has none.
+        unsubscribe: digest of a text's unsubscribe link's token; None if it has none.
         send_before: its deadline.
         secrets: codes and links in it, which must not be stored in clear.
     """
@@ -68,6 +68,7 @@ class Composer:
         self._secret: str = step["secret"]
         self._url = settings.public_url
         self._email = channel == "email"
+        self._token = keyring.email_token if self._email else keyring.token
         versions = template.versions("email" if self._email else "sms").values()
         texts = "".join(
             f"{version.subject}{version.email}{version.why}" if self._email else version.sms or ""
@@ -101,16 +102,16 @@ class Composer:
         variables = message.variables
         confirm = unsubscribe = ""
         if self._confirms:
-            confirm = self._keyring.token(message.message_id, "confirm", secret=self._secret)
+            confirm = self._token(message.message_id, "confirm", secret=self._secret)
             variables["confirm_link"] = f"{self._url}/{confirm}"
         if self._unsubscribes:
-            unsubscribe = self._keyring.token(message.message_id, "unsubscribe", secret=self._secret)
+            unsubscribe = self._token(message.message_id, "unsubscribe", secret=self._secret)
             variables["unsubscribe_link"] = f"{self._url}/u/{unsubscribe}"
             variables["preferences_link"] = f"{self._url}/p/{unsubscribe}"
-        outbound, cost = self._mail(message, now) if self._email else self._text(message)
+        if self._email:
+            return ComposedMessage(*self._mail(message, now), send_before=self._send_before)
         return ComposedMessage(
-            outbound,
-            cost,
+            *self._text(message),
             digest(confirm) if confirm else None,
             digest(unsubscribe) if unsubscribe else None,
             self._send_before,
@@ -132,16 +133,17 @@ class Composer:
 
     def _mail(self, message: ClaimedMessage, now: datetime) -> tuple[OutboundEmail, int]:
         signed_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
-        content = self._skeleton.build(
+        content, has_no_dots = self._skeleton.build_encoded(
             message.address,
-            self._renderer.email(message.variables),
+            self._renderer.encoded_email(message.variables),
             f"{signed_id}@{self._host}",
             message.variables["unsubscribe_link"],
             now,
             reply_to=self._mailbox_of("r", "reply", message),
             unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
-        return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
+        envelope = f"b+{signed_id}@{self._host}"
+        return OutboundEmail(message.message_id, envelope, message.address, content, needs_no_stuffing=has_no_dots), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: ClaimedMessage) -> str:
         """Return the mailbox for replies to this message; "" if no reply domain is set."""

@@ -19,8 +19,8 @@ class Intent:
     """Intent to send a message, recorded before it goes on the wire.
 
     Attributes:
-        confirm: digest of its confirm link's token; None if its text has none.
-        unsubscribe: digest of its unsubscribe link's token; None if it has none.
+        confirm: digest of a text's confirm link's token; None if it has none, and for an email.
+        unsubscribe: digest of a text's unsubscribe link's token; None if it has none, and for an email.
         provider: the provider that gets it; from now on only this provider can report on it.
         sent_from: the number it leaves from, if that is not its step's sender.
     """

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
+from collections import Counter
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -31,7 +31,9 @@ from core.errors import Conflict, error_in_words
 from core.runtime import Runtime
 from messaging.channels.channel import (
     Accepted,
+    Announcer,
     Channel,
+    OutboundEmail,
     OutboundMessage,
     Refused,
     Retry,
@@ -44,10 +46,12 @@ from messaging.channels.channel import (
 from messaging.outbox.compose import Composers
 from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
+from messaging.outbox.outcome_batch import OutcomeBatch
 from messaging.outbox.outcome_writer import RETRY_PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.provider_outage import ProviderOutage
 from messaging.outbox.rate_limits import RateLimits
+from messaging.outbox.ready_queue import ReadyQueue
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK_EVERY, Dispatch, Schedule
 from messaging.outbox.unknown_rate import UnknownRate
@@ -59,24 +63,10 @@ MAX_READY_AGE: Final = 10.0
 """Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""
 DRAIN_TIMEOUT: Final = 20.0
 """Seconds that messages in flight get to finish when the worker stops."""
-MAX_OUTCOME_DELAY: Final = 0.01
-"""Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_SLOWDOWN: Final = 8.0
 """Seconds a sender may be slowed down before an alert is raised."""
 
 log = structlog.get_logger(__name__)
-
-
-class _ReadyQueue(asyncio.Queue[Dispatch]):
-    """Messages that wait for a connection, transactional ones before all others."""
-
-    _queue: deque[Dispatch]
-
-    def _put(self, item: Dispatch) -> None:
-        if item.is_transactional:
-            self._queue.appendleft(item)
-        else:
-            self._queue.append(item)
 
 
 class Pipeline:
@@ -106,17 +96,17 @@ class Pipeline:
         self._counts = counts
         self._heartbeat = heartbeat
         self._router = channel if isinstance(channel, Router) else None
+        self._only_route = Route(channel.provider)
+        self._announcer = channel if isinstance(channel, Announcer) else None
         self._unknown_rate = UnknownRate()
         self._outage = ProviderOutage(channel.name)
         self._schedule = Schedule(runtime, channel.name, rate_limits, composers, heartbeat, counts, self._route)
         self._outcome_writer = OutcomeWriter(runtime, channel.name, channel.provider)
         self._waiting = WaitingMessages(channel.connections)
-        self._ready = _ReadyQueue()
+        self._ready = ReadyQueue(announces=self._announcer is not None)
         self._claiming: dict[bool, asyncio.Task[None]] = {}
         self._in_flight = 0
-        self._outcomes: list[Outcome] = []
-        self._refusals: list[BroadRefusal] = []
-        self._write_by = 0.0
+        self._outcomes = OutcomeBatch(self._waiting)
         self._changed = asyncio.Event()
         self._stopping = False
         self._slowed_reply = ""
@@ -203,7 +193,7 @@ class Pipeline:
         return self._channel.connections + self._waiting.size - self._in_flight + len(self._outcomes)
 
     def _route(self, outbound: OutboundMessage) -> Route:
-        return self._router.route(outbound) if self._router is not None else Route(self._channel.provider)
+        return self._router.route(outbound) if self._router is not None else self._only_route
 
     async def _refill(self, *, transactional: bool) -> None:
         try:
@@ -218,31 +208,28 @@ class Pipeline:
 
     async def _record(self) -> bool:
         """Record outcomes and put the next messages on the wire; return whether there was anything to do."""
+        if self._outcomes.gathers(self._in_flight):
+            return False
         # outcomes make room in the same statement that records them
         dispatches = await self._schedule.next_dispatches(self._room)
         failed, self._schedule.failed = self._schedule.failed, []
         put_off = self._schedule.put_off()
-        if not (dispatches or failed or put_off or (self._outcomes and time.monotonic() >= self._write_by)):
+        if not (dispatches or failed or put_off or self._outcomes.is_due()):
             return False
-        outcomes, self._outcomes = self._outcomes, []
-        refusals, self._refusals = self._refusals, []
+        outcomes, refusals = self._outcomes.take()
         intents = [dispatch.intent() for dispatch in dispatches]
         try:
             granted = await self._outcome_writer.write(outcomes + failed + put_off, intents, refusals)
         except BaseException:  # no outcome is lost: it is recorded when this worker drains
-            self._outcomes = [*outcomes, *failed, *put_off, *self._outcomes]
-            self._refusals = [*refusals, *self._refusals]
+            self._outcomes.put_back([*outcomes, *failed, *put_off], refusals)
             raise
         self._in_flight -= len(outcomes)
-        self._waiting.used(len(self._outcomes))
+        self._waiting.used(len(self._outcomes), gathered=len(outcomes))
         if any(outcome.delay == 0 for outcome in [*outcomes, *put_off]):
             self._schedule.look_again()  # they are due already, for another provider or for this one
-        now = time.monotonic()
-        for dispatch in dispatches:
-            if granted.get(dispatch.message.message_id) is State.SENDING:
-                dispatch.ready_since = now
-                self._in_flight += 1
-                self._ready.put_nowait(dispatch)
+        leaving = [dispatch for dispatch in dispatches if granted.get(dispatch.message.message_id) is State.SENDING]
+        self._in_flight += len(leaving)
+        self._ready.put(leaving)
         self._counts.update(state for state in granted.values() if state in WITHDRAWN)
         self._counts[State.FAILED] += len(failed)
         if self._slowed_reply or self._alerted:
@@ -253,27 +240,44 @@ class Pipeline:
     def _longest_wait(self) -> float:
         """Return the seconds until there may be something to record, if nothing happens before."""
         until_more = self._schedule.wait() if self._room > 0 else LOOK_EVERY
-        return min(until_more, self._write_by - time.monotonic()) if self._outcomes else until_more
+        return self._outcomes.wait(self._in_flight, until_more)
 
     async def _send_ready(self) -> None:
-        """Send one ready message after another."""
+        """Send one ready message after another; the channel may announce the next while it sends the present one."""
+        announced: list[Dispatch] = []
+
+        def following() -> OutboundEmail | None:
+            if not announced:  # else a connection broke after it had asked, and another one asks again
+                announced.extend(self._ready.take_next())
+            outbound = announced[0].composed.outbound if announced else None
+            return outbound if isinstance(outbound, OutboundEmail) else None
+
         while True:
-            dispatch = await self._ready.get()
+            dispatch = announced.pop() if announced else await self._ready.get()
             outbound, dispatcher_id = dispatch.composed.outbound, dispatch.message.dispatcher_id
             waited = time.monotonic() - dispatch.ready_since
             if self._stopping or waited > MAX_READY_AGE or not self._heartbeat.holds(dispatcher_id):
+                if self._announcer is not None:
+                    self._announcer.give_up_announced(outbound)
                 self._give_back(dispatch)
                 continue
-            outbound.still_ours = partial(self._heartbeat.holds, dispatcher_id)
+            outbound.still_ours = partial(self._may_leave, dispatcher_id, dispatch.composed.send_before)
+            if isinstance(outbound, OutboundEmail):
+                outbound.following = following
             try:
                 result = await self._channel.send(outbound)
             except asyncio.CancelledError:
                 self._note_result(dispatch, Unknown("The worker stopped before an answer came."))
+                self._give_back(*announced)
                 raise
             except Exception as error:  # a channel must not raise: whatever the error, the message may have left
                 log.exception("a channel failed", message_id=dispatch.message.message_id)
                 result = Unknown(repr(error)[:200])
             self._note_result(dispatch, result)
+
+    def _may_leave(self, dispatcher_id: int, send_before: datetime | None) -> bool:
+        """Look once more, right before a message is written: is it still this worker's, and in time?"""
+        return self._heartbeat.holds(dispatcher_id) and (send_before is None or self._runtime.clock() < send_before)
 
     def _note_result(self, dispatch: Dispatch, result: SendResult) -> None:
         if isinstance(result, Withheld):
@@ -296,7 +300,7 @@ class Pipeline:
                 self._slowed_reply = result.reply
         elif isinstance(result, Refused) and (result.soft or result.reason in SUPPRESSES | OUR_FAULT):
             message = dispatch.message
-            self._refusals.append(
+            self._outcomes.add_refusal(
                 BroadRefusal(
                     message.message_id,
                     message.sender_id,
@@ -311,15 +315,14 @@ class Pipeline:
         self._counts["retried" if written.state is State.QUEUED else written.state] += 1
         self._to_write(written)
 
-    def _give_back(self, dispatch: Dispatch) -> None:
-        self._counts["handed_back"] += 1
-        self._to_write(handed_back(dispatch.message))
+    def _give_back(self, *dispatches: Dispatch) -> None:
+        for dispatch in dispatches:
+            self._counts["handed_back"] += 1
+            self._to_write(handed_back(dispatch.message))
 
     def _to_write(self, written: Outcome) -> None:
-        if not self._outcomes:
-            self._write_by = time.monotonic() + MAX_OUTCOME_DELAY
-        self._outcomes.append(written)
-        self._changed.set()
+        if self._outcomes.add(written) or not self._outcomes.gathers(self._in_flight):
+            self._changed.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -328,8 +331,7 @@ class Pipeline:
 
     async def _drain(self, sending: list[asyncio.Task[None]]) -> None:
         """Wait for messages in flight, record their outcomes, and hand back everything else."""
-        while not self._ready.empty():
-            self._give_back(self._ready.get_nowait())
+        self._give_back(*self._ready.take_all())
         until = time.monotonic() + DRAIN_TIMEOUT
         while self._in_flight > len(self._outcomes) and time.monotonic() < until:
             self._changed.clear()
@@ -337,9 +339,10 @@ class Pipeline:
         for task in sending:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
-        left = self._outcomes + self._schedule.failed + self._schedule.put_off()
+        outcomes, refusals = self._outcomes.take()
+        left = outcomes + self._schedule.failed + self._schedule.put_off()
         if left:
-            await self._outcome_writer.write(left, [], self._refusals)
+            await self._outcome_writer.write(left, [], refusals)
             await self._alert_providers()
         if not self._schedule.empty:
             self._counts["handed_back"] += await self._schedule.hand_back()

@@ -216,21 +216,20 @@ class Schedule:
         if room <= 0:
             return dispatches
         await self._fill(room)
-        waiting = {key for key, queue in self._queues.items() if self._rate_limits.wait(queue.due.sender_id)}
-        while len(dispatches) < room:
-            ready = [queue for key, queue in self._queues.items() if queue and key not in waiting]
-            if not ready:
-                break
+        ready = [queue for queue in self._queues.values() if queue and not self._rate_limits.wait(queue.due.sender_id)]
+        while ready and len(dispatches) < room:
             queue = ready[0] if len(ready) == 1 else min(ready, key=lambda queue: (-queue.due.priority, queue.served))
             self._turn += 1
             queue.served = self._turn
             head = self._head(queue)
             if head is None or not self._rate_limits.spend(queue.due.sender_id, queue.due.pace, head.composed.cost):
-                waiting.add(queue.due.key)
+                ready = [other for other in ready if other is not queue]
                 continue
             queue.head = None
             route = self._route(head.composed.outbound)
             dispatches.append(Dispatch(head.message, head.composed, route))
+            if not queue:
+                ready = [other for other in ready if other is not queue]
         return dispatches
 
     def _discard_others(self) -> None:

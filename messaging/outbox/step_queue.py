@@ -25,7 +25,7 @@ MAX_CLAIM_AGE: Final = 60.0
 for long must not go on into people's quiet hours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NextMessage:
     """Next message of a queue, composed once, even if it waits for its sender's rate limit."""
 

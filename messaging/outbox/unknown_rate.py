@@ -24,6 +24,8 @@ class UnknownRate:
             Whether to slow the sender down: this outcome was unknown, and at least `MIN_UNKNOWN_TRIES` of the recent
             ones were.
         """
-        last = self._last.setdefault(sender_id, deque(maxlen=RECENT_TRIES))
+        last = self._last.get(sender_id)
+        if last is None:
+            last = self._last[sender_id] = deque(maxlen=RECENT_TRIES)
         last.append(unknown)
         return unknown and sum(last) >= MIN_UNKNOWN_TRIES

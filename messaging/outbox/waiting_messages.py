@@ -35,8 +35,21 @@ class WaitingMessages:
         self._until = clock() + SHRINK_AFTER
         self.size = 1
 
-    def used(self, count: int) -> None:
-        """Adjust the size after `count` connections came free while one statement ran."""
+    @property
+    def is_provider_quick(self) -> bool:
+        """Tell whether lately at least half of the connections came free while one statement ran."""
+        return 2 * self.size > self._most
+
+    def used(self, count: int, *, gathered: int = 0) -> None:
+        """Adjust the size after a statement.
+
+        Args:
+            count: connections that came free while it ran.
+            gathered: outcomes that it recorded. With a quick provider they waited for each other, instead of coming
+                while a statement ran.
+        """
+        if self.is_provider_quick:
+            count = max(count, gathered)
         self._peak = max(self._peak, count)
         self.size = min(self._most, max(self.size, count + 1))
         now = self._clock()

@@ -1,4 +1,4 @@
-"""`muster check`: check texts, phone numbers, email addresses and replies, one a line; or a whole mail."""
+"""`muster check`: check texts, phone numbers, email addresses and replies, one a line; a whole mail; or sent links."""
 
 from __future__ import annotations
 
@@ -49,8 +49,14 @@ With --json:
   {"kind": "reply", "reading": "voted", "rule": "…", "words": "I have voted", "subject": "", …}
   kind is reply, bounce, complaint, auto_response or unsubscribe; weight is hard, full, soft, sender or none
 
-The exit status is 1 if any line could not be judged at all. An address that is judged to be wrong is an answer, and
-changes nothing.
+`links` takes no FILE: it counts the emails that were sent with a secret that is no longer in MUSTER_SECRET_KEY, by
+campaign, as long as the links of that campaign would still work. They lead nowhere.
+
+\b
+With --json: {"emails": 120, "campaigns": {"pay-2026": 120}}
+
+The exit status is 1 if any line could not be judged at all, or if any links lead nowhere. An address that is judged to
+be wrong is an answer, and changes nothing.
 """
 
 
@@ -65,8 +71,10 @@ class _NotUsable(Exception):  # noqa: N818
 
 
 @click.command(help=_HELP)
-@click.argument("what", type=click.Choice(["sms", "phone", "email", "reply", "mail"]))
-@click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=True, allow_dash=True, path_type=Path))
+@click.argument("what", type=click.Choice(["sms", "phone", "email", "reply", "mail", "links"]))
+@click.argument(
+    "file", metavar="FILE|-", required=False, type=click.Path(dir_okay=True, allow_dash=True, path_type=Path)
+)
 @click.option(
     "--json",
     "as_json",
@@ -74,8 +82,18 @@ class _NotUsable(Exception):  # noqa: N818
     help="Read and print lines of JSON as described above; of mail, only the answer is JSON.",
 )
 @click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="For mail: the message that it answers.")
-def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
-    """Check lines, or a mail; the help text people see is `_HELP`."""
+def command(what: str, file: Path | None, sent: Path | None, *, as_json: bool) -> int:
+    """Check lines, a mail, or sent links; the help text people see is `_HELP`."""
+    if what == "links":
+        if file is not None or sent is not None:
+            raise click.UsageError("muster check links takes no file: it looks at what was sent.")
+        from muster.cli.check_links import check_links
+
+        report, ended = check_links(as_json=as_json)
+        click.echo(report)
+        return int(ended)
+    if file is None:
+        raise click.UsageError("Missing argument 'FILE|-'.")
     if what == "mail":
         from muster.cli.check_mail import check_mail
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from core.db import Connection, load_queries
-from core.keyring import digest
+from core.keyring import Keyring, MemberLink
 from sandbox.sandbox import Sandbox
 
 SQL: Final = load_queries(__file__)
@@ -54,26 +54,38 @@ class Addressee:
 class People:
     """People by link, by text and by address."""
 
-    by_link: Mapping[bytes, Addressee]
+    keyring: Keyring
+    by_link: Mapping[MemberLink, Addressee]
     by_text: Mapping[str, Addressee]
     by_address: Mapping[tuple[str, str], set[int]]
 
     @classmethod
-    async def load(cls, db: Connection) -> People:
-        """Read the recipients of all messages, and the holders of all addresses."""
+    async def load(cls, db: Connection, keyring: Keyring) -> People:
+        """Read the recipients of all messages, and the holders of all addresses.
+
+        Args:
+            db: Muster's database.
+            keyring: reads the tokens of links in emails.
+        """
         by_address: dict[tuple[str, str], set[int]] = {}
         for row in await db.fetch(SQL["list_addresses"]):
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
-        links, texts = await db.fetch(SQL["list_recipients_of_links"]), await db.fetch(SQL["list_recipients_of_texts"])
+        links, mails = await db.fetch(SQL["list_recipients_of_links"]), await db.fetch(SQL["list_recipients_of_emails"])
+        texts = await db.fetch(SQL["list_recipients_of_texts"])
         return cls(
-            by_link={row["digest"]: Addressee(row["person_id"], row["subject_id"]) for row in links},
+            keyring,
+            by_link={MemberLink(row["digest"]): Addressee(row["person_id"], row["subject_id"]) for row in links}
+            | {
+                MemberLink(None, row["message_id"], "confirm"): Addressee(row["person_id"], row["subject_id"])
+                for row in mails
+            },
             by_text={row["provider_id"]: Addressee(row["person_id"], row["subject_id"]) for row in texts},
             by_address=by_address,
         )
 
     def by_token(self, token: str) -> Addressee:
-        """Return the recipient of the message with a link."""
-        return self.by_link[digest(token)]
+        """Return the recipient of the message with a confirm link."""
+        return self.by_link[self.keyring.read_link(token)]
 
     def is_shared(self, phone: str) -> bool:
         """Tell whether several people have a phone: nobody knows which of them texts."""

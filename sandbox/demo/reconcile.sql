@@ -15,10 +15,16 @@ select count(*)
  where s.reason = 'opted_out' and e.source = 'twilio';
 
 -- name: list_recipients_of_links
--- The message with each confirm link: its recipient, and its subject.
+-- The text with each confirm link: its recipient, and its subject.
 select l.digest, m.person_id, c.subject_id
   from link l join message m using (message_id) join campaign c on c.campaign_id = m.campaign_id
  where l.action = 'confirm';
+
+-- name: list_recipients_of_emails
+-- Each email of a campaign, which the token in its link names: its recipient, and its subject.
+select m.message_id, m.person_id, c.subject_id
+  from message m join campaign c on c.campaign_id = m.campaign_id
+ where m.channel = 'email';
 
 -- name: list_recipients_of_texts
 -- Each text, for every try: its recipient and its subject, which is null for a text of no campaign.

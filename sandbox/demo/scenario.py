@@ -197,7 +197,7 @@ async def _count(
     assert environment.runtime.settings.database_url is not None
     db = await connect(environment.runtime.settings.database_url)  # its queries read whole tables
     try:
-        people = await People.load(db)
+        people = await People.load(db, environment.runtime.keyring)
         checks = await check_delivery(db, environment.sandbox, people)
         own, more = await scenario.count(db, environment, people)
         return await summarise(db, environment, campaigns, report, [*checks, *more], own)

@@ -63,7 +63,7 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
         async with environment.runtime.pool.acquire() as db:
             counts = await db.fetch("select state::text, count(*) from message group by 1")
             states = {row["state"]: row["count"] for row in counts}
-            people = await People.load(db)
+            people = await People.load(db, environment.runtime.keyring)
             confirmed = environment.sandbox.record.confirmed()
             checks = [
                 *await check_delivery(db, environment.sandbox, people),

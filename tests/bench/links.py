@@ -14,21 +14,24 @@ from statistics import quantiles
 from typing import Final
 
 import aiohttp
+from pydantic import SecretStr
 
 from core.db import connect, load_queries
 from core.db.logins import address_as
+from core.keyring import Keyring
 from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.processes import cpu_seconds, python
 from tests.bench.report import Bar, Report
-from tests.bench.servers import open_bench_servers
+from tests.bench.servers import SECRET, open_bench_servers
 
 SQL: Final = load_queries(__file__)
 TOKENS: Final = 10_000_000
 MAX_MS: Final = 20.0
 """The bar: what 99 of 100 pages must take at most, in milliseconds."""
 RATE: Final = 200
-"""Visits a second: in each ten, seven look, one unsubscribes, one is lost, and one looks and answers."""
+"""Visits a second: in each ten, seven look, one unsubscribes, one is lost, and one looks and answers. Of those who look
+more than half come by a text's link, which has a row, the others by an email's, whose token names the message."""
 READS: Final = 1.5
 """Seconds a member looks at the page before they press."""
 MAX_TRIES: Final = 20
@@ -99,8 +102,8 @@ async def links(*, quick: bool = False) -> Report:
             **{
                 f"{words}, ms, p50 and p99": f"{best.at(kind, 50):.2f} and {best.at(kind, 99):.2f}"
                 for kind, words in (
-                    ("page", "the page"), ("answer", "an answer"), ("unsubscribe", "the unsubscribe page"),
-                    ("lost", "a link that does not exist"),
+                    ("page", "the page"), ("email page", "the page by an email's link"), ("answer", "an answer"),
+                    ("unsubscribe", "the unsubscribe page"), ("lost", "a link that does not exist"),
                 )
             },
             "the page, ms, p99 of each round": ", ".join(f"{round_.at('page', 99):.1f}" for round_ in seen),
@@ -154,6 +157,7 @@ class _Visitors:
         self._base = base
         self._tokens = tokens
         self._chance = Random(2026)
+        self._keyring = Keyring((SecretStr(SECRET),))
         self._answered: set[int] = set()  # people: each says it once
         self.answers = 0
 
@@ -161,6 +165,9 @@ class _Visitors:
         """So many seconds of visits; returns what they saw."""
         seen = _Round()
         kinds: Mapping[int, Callable[[_Round], Coroutine[None, None, None]]] = {
+            1: self._look_by_email,
+            3: self._look_by_email,
+            5: self._look_by_email,
             7: self._unsubscribe,
             8: self._get_lost,
             9: self._answer,
@@ -179,6 +186,10 @@ class _Visitors:
 
     async def _look(self, seen: _Round) -> None:
         await self._ask(seen, "page", f"/{token(self._any())}", 200)
+
+    async def _look_by_email(self, seen: _Round) -> None:
+        message_id = (self._any() + 1) // 2
+        await self._ask(seen, "email page", f"/{self._keyring.email_token(message_id, 'confirm')}", 200)
 
     async def _unsubscribe(self, seen: _Round) -> None:
         """Of those who do not answer: who opens both links of a message within minutes is asked a second question."""

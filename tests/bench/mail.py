@@ -1,4 +1,4 @@
-"""Email: the whole pipeline, against Postfix's own `smtp-source` that only speaks SMTP."""
+"""Email: the whole pipeline, against Postfix's own `smtp-source`, and its conversation alone against a bare client."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.runtime import Runtime
 from messaging.channels.channel import OutboundEmail
 from messaging.outbox.claim import ClaimedMessage
 from messaging.outbox.compose import Composers
+from tests.bench.conversation import bare, ours
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, middle
 from tests.bench.servers import (
@@ -30,6 +31,10 @@ SOURCE_HEADERS: Final = 112
 """Bytes of header that `smtp-source` puts above what its -l counts."""
 ONE_WORKER, TWO_WORKERS = 0.3, 0.4
 """Bars: the least share of smtp-source's pace."""
+TALKS: Final = 3
+"""Turns of the two clients in each round."""
+CONVERSATION: Final = 1.7
+"""Bar: the most CPU of our conversation with the relay, to that of a bare client that packs the same way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ async def open_post(people: int) -> AsyncIterator[Post]:
 async def email(*, quick: bool = False) -> Report:
     """From a launched campaign to mails recorded as accepted, by one worker and by two."""
     mails, rounds = (3_000, 1) if quick else (12_000, 5)
+    talks: list[float] = []
+    bare_talks: list[float] = []
     alone: list[Sent] = []
     together: list[Sent] = []
     plain: list[float] = []
@@ -107,6 +114,10 @@ async def email(*, quick: bool = False) -> Report:
                     )
                 )
             together.append(await post.send(f"two-{turn}", 2))
+            for _ in range(TALKS):
+                sample = await post.sample()
+                bare_talks.append(await bare(post.sink.port, sample, mails, CONNECTIONS))
+                talks.append(await ours(post.runtime.settings, sample, mails))
     source, source_kept = middle(plain, float), middle(kept, float)
     one, two = middle(alone), middle(together)
     return Report(
@@ -120,11 +131,18 @@ async def email(*, quick: bool = False) -> Report:
             "smtp-source, mails/s": source,
             "smtp-source -d (connections kept), mails/s": source_kept,
             "one worker to smtp-source -d": one.rate / source_kept,
+            "our conversation with the sink, CPU µs a mail": middle(talks, float),
+            "a bare client's, CPU µs a mail": middle(bare_talks, float),
             **computed(one),
         },
         [
             Bar("one worker to smtp-source", one.rate / source, at_least=ONE_WORKER),
             Bar("two workers to smtp-source", two.rate / source, at_least=TWO_WORKERS),
+            Bar(
+                "our conversation to a bare client's, CPU",
+                middle(talks, float) / middle(bare_talks, float),
+                at_most=CONVERSATION,
+            ),
         ],
     )
 

@@ -26,6 +26,7 @@ CALM: Final = 50.0
 """The bar: milliseconds that all but one in a hundred take at half the load."""
 CONNECTIONS: Final = 64
 TOKEN: Final = "an auth token for benchmarks"
+ACCOUNT: Final = f"AC{'0123456789abcdef' * 2}"
 PATH: Final = "/webhooks/twilio/status"
 SCRIPT: Final = Path(__file__).with_suffix(".lua")
 AT_FIRST: Final = 8_000
@@ -119,7 +120,7 @@ def _web(environment: dict[str, str], home: Path) -> Iterator[tuple[subprocess.P
     port = free_port()
     more = {
         "MUSTER_LISTEN": f"127.0.0.1:{port}",
-        "MUSTER_TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
+        "MUSTER_TWILIO_ACCOUNT_SID": ACCOUNT,
         "MUSTER_TWILIO_AUTH_TOKEN": TOKEN,
     }
     more |= {"MUSTER_SMS_FROM": "+447480000001"}
@@ -136,7 +137,7 @@ def _signed(home: Path, name: str, count: int) -> Path:
         for n in range(count):
             sid = f"SM{abs(hash(name)) % 2**64:016x}{n:016x}"
             form = {
-                "AccountSid": f"AC{'0' * 32}", "ApiVersion": "2010-04-01", "From": "+447480000001",
+                "AccountSid": ACCOUNT, "ApiVersion": "2010-04-01", "From": "+447480000001",
                 "MessageSid": sid, "MessageStatus": "delivered", "RawDlrDoneDate": "2611251200",
                 "SmsSid": sid, "SmsStatus": "delivered", "To": f"+4474{n:08}",
             }  # fmt: skip

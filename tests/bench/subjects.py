@@ -117,7 +117,7 @@ class Side:
         texts = await pool.fetch(SQL["texts"], steps["sms"], answers)
         mails = [row["message_id"] for row in await pool.fetch(SQL["mails"], steps["email"], answers)]
         await pool.execute(SQL["sent_earlier"], [*mails, *(row["message_id"] for row in texts)])
-        links = [f"/{self.runtime.keyring.token(message_id, 'confirm')}" for message_id in mails]
+        links = [f"/{self.runtime.keyring.email_token(message_id, 'confirm')}" for message_id in mails]
         counted = await pool.fetchval(SQL["counted"])
         log = self.servers.home / "serve.log"
         listen = {"MUSTER_LISTEN": "127.0.0.1:0"}

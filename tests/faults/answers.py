@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from pydantic import SecretStr
+
 from core.db import Connection
+from core.keyring import Keyring
 from sandbox.demo.expected_answers import ExpectedAnswers
 from sandbox.demo.reconcile import Addressee, People
 from sandbox.record import Act
 from services.questions.questions import Question, get_question
 from tests.faults.environment import Environment
 from tests.faults.reconciliation import Finding
-from tests.faults.servers import QUESTION
+from tests.faults.servers import QUESTION, SECRET
 
 _MESSAGES: Final = """
 select m.message_id, m.person_id, c.subject_id from message m left join campaign c using (campaign_id)
@@ -86,7 +89,7 @@ def _person(people: People, act: Act) -> int:
 
 async def _read(environment: Environment, db: Connection) -> tuple[Question, People, Heard]:
     question = await get_question(db, QUESTION)
-    people = await People.load(db)
+    people = await People.load(db, Keyring([SecretStr(SECRET)]))
     recipients = {
         row["message_id"]: Addressee(row["person_id"], row["subject_id"]) for row in await db.fetch(_MESSAGES)
     }
@@ -98,4 +101,4 @@ async def _read(environment: Environment, db: Connection) -> tuple[Question, Peo
         asked_back={row["person_id"]: row["n"] for row in await db.fetch(_ASKED_BACK)},
         replies=await db.fetchval("select count(*) from reply where channel = 'sms'"),
     )
-    return question, People(people.by_link, texts, people.by_address), heard
+    return question, replace(people, by_text=texts), heard

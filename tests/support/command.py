@@ -142,10 +142,15 @@ class _Zygote:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.command"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
+        self._turn = threading.Lock()
         atexit.register(self.stop)
 
     def ask(self, request: dict[str, Any]) -> int:
-        """Have one command run; returns its exit status."""
+        """Have one command run; returns its exit status. Threads take turns, or one would read another's answer."""
+        with self._turn:
+            return self._ask(request)
+
+    def _ask(self, request: dict[str, Any]) -> int:
         to, answers = self._streams()
         clock = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
         clock.start()
@@ -204,7 +209,7 @@ def _serve() -> None:
 def _become(request: Mapping[str, Any]) -> None:
     stdin, *outputs = request["files"]
     os.setsid()
-    os.dup2(os.open(stdin, os.O_RDWR if os.path.realpath(stdin).startswith("/dev/") else os.O_RDONLY), 0)
+    os.dup2(os.open(stdin, os.O_RDWR if Path(stdin).is_char_device() else os.O_RDONLY), 0)
     for number, file in enumerate(outputs, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), number)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)

@@ -12,7 +12,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from core.db import Connection
-from core.keyring import digest
+from core.keyring import LinkAction, digest
 from core.runtime import Runtime
 from messaging.content.templates import Template
 from muster.app import make_app
@@ -23,6 +23,8 @@ PHONE = "+447400123456"
 NUMBER = "+447700900001"
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Safari/604.1"
+
+LINK_ACTIONS: tuple[LinkAction, LinkAction] = ("confirm", "unsubscribe")
 
 HEADLESS = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36"
@@ -129,12 +131,8 @@ class Campaign:
             " values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
             self.later_id, self.campaign_id, person_id, channel, address, sender,
         )  # fmt: skip
-        tokens = {action: self.runtime.keyring.token(message_id, action) for action in ("confirm", "unsubscribe")}
-        for action, token in tokens.items():
-            await self.db.execute(
-                "insert into link (digest, message_id, action) values ($1, $2, $3)", digest(token), message_id, action
-            )
-        return Recipient(person_id, message_id, f"/{tokens['confirm']}", f"/u/{tokens['unsubscribe']}")
+        confirm, unsubscribe = await add_links(self.runtime, self.db, message_id, channel)
+        return Recipient(person_id, message_id, f"/{confirm}", f"/u/{unsubscribe}")
 
     async def status(self, recipient: Recipient) -> str | None:
         kind: str | None = await self.db.fetchval(
@@ -155,6 +153,20 @@ class Campaign:
     async def suppressed(self) -> set[tuple[str, str, str]]:
         rows = await self.db.fetch("select channel, address, reason from suppression")
         return {(row["channel"], row["address"], row["reason"]) for row in rows}
+
+
+async def add_links(runtime: Runtime, db: Connection, message_id: int, channel: str) -> tuple[str, str]:
+    """The tokens of a message's links, as sending makes them: those of texts have rows."""
+    ring, (first, second) = runtime.keyring, LINK_ACTIONS
+    if channel == "email":
+        return ring.email_token(message_id, first), ring.email_token(message_id, second)
+    tokens = ring.token(message_id, first), ring.token(message_id, second)
+    for action, token in zip(LINK_ACTIONS, tokens, strict=True):
+        await db.execute(
+            "insert into link (digest, message_id, action) values ($1, $2, $3) on conflict do nothing",
+            digest(token), message_id, action,
+        )  # fmt: skip
+    return tokens
 
 
 async def make_campaign(

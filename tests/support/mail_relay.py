@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,12 +14,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from core.settings import Settings
-from messaging.channels.channel import OutboundEmail
+from messaging.channels.channel import OutboundEmail, SendResult
 from messaging.channels.smtp.channel import SmtpChannel
 
 EVERYTHING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 0")
 LARGEST = 2**24
 """Bytes of a text it takes."""
+USUAL = b"usual"
 HANG_UP = b""
 """As an answer: closes the connection."""
 
@@ -30,9 +31,12 @@ class Relay:
 
     Attributes:
         offers: extensions in its answer to EHLO.
-        answers: for a verb (`BODY` for a text), what it says instead of its usual answer, one after the other.
+        answers: for a verb (`BODY` for a text), what it says instead of its usual answer, one after the other; `USUAL`
+            for that.
         lazy: it says nothing until a conversation can go no further without it.
         torn: it sends every byte by itself.
+        forgetful: it loses what came behind a text, with the text.
+        holds: a verb (or `BODY`) that it does not answer before `gate` is set.
         context: with it, it offers STARTTLS, or speaks TLS from the start where `smtps`.
         password: with it, it wants `user` to sign in.
     """
@@ -41,6 +45,8 @@ class Relay:
     answers: dict[str, list[bytes]] = field(default_factory=dict)
     lazy: bool = False
     torn: bool = False
+    forgetful: bool = False
+    holds: str = ""
     context: ssl.SSLContext | None = None
     smtps: bool = False
     password: str | None = None
@@ -48,11 +54,20 @@ class Relay:
     connections: int = 0
     commands: list[str] = field(default_factory=list)
     texts: list[bytes] = field(default_factory=list)
+    taken: list[bytes] = field(default_factory=list)
+    """Texts that it said it took."""
+    behind: int = 0
+    """Texts that had the next envelope behind them, in one packet."""
     clear: list[str] = field(default_factory=list)
     """Commands that came unencrypted."""
     early: list[str] = field(default_factory=list)
     """Commands that came in one packet with another one."""
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
+
+    async def heard_behind(self) -> bool:
+        """Whether a text has come with an envelope behind it."""
+        return self.behind > 0
 
     def count(self, verb: str) -> int:
         return sum(command.split()[0].upper() == verb for command in self.commands)
@@ -80,8 +95,11 @@ class _Talk:
             if self.reader._buffer:  # type: ignore[attr-defined]
                 self.relay.early.append(command)
             verb = command.split()[0].upper()
+            await self.hold(verb)
             others = self.relay.answers.get(verb)
-            answer = others.pop(0) if others else self.usual(verb, command)
+            answer = others.pop(0) if others else USUAL
+            if answer == USUAL:
+                answer = self.usual(verb, command)
             if answer == HANG_UP:
                 return
             ends = verb not in {"MAIL", "RCPT"}
@@ -130,10 +148,24 @@ class _Talk:
             text += await self.reader.readuntil(b".\r\n")
         text = text[:-3].removeprefix(b".").replace(b"\r\n..", b"\r\n.")
         self.relay.texts.append(text)
+        if self.reader._buffer:  # type: ignore[attr-defined]
+            self.relay.behind += 1
+        await self.hold("BODY")
+        if self.relay.forgetful:
+            self.reader._buffer.clear()  # type: ignore[attr-defined]
         others = self.relay.answers.get("BODY")
-        answer = others.pop(0) if others else b"250 2.0.0 taken\r\n"
+        answer = others.pop(0) if others else USUAL
+        if answer == USUAL:
+            answer = b"250 2.0.0 taken\r\n"
+        self.state = "idle"
+        if answer.startswith(b"2"):
+            self.relay.taken.append(text)
         await self.say(answer)
         return answer != HANG_UP
+
+    async def hold(self, verb: str) -> None:
+        if verb == self.relay.holds:
+            await self.relay.gate.wait()
 
     async def say(self, data: bytes) -> None:
         for piece in [bytes([byte]) for byte in data] if self.relay.torn else [data]:
@@ -187,6 +219,32 @@ async def channel_to(url: str, *, timeout: float = 20, **settings: Any) -> Async
 
 def mail(to: str = "ann@x.test", content: bytes = b"From: a@union.test\r\n\r\nHello\r\n") -> OutboundEmail:
     return OutboundEmail(1, "b+1-abc@union.test", to, content)
+
+
+async def send_in_turn(channel: SmtpChannel, mails: Iterable[OutboundEmail]) -> list[SendResult]:
+    """Send mails as one task of a pipeline does: while one is sent, the channel may ask for the next."""
+    waiting, announced = deque(mails), deque[OutboundEmail]()
+    results: list[SendResult] = []
+
+    def following() -> OutboundEmail | None:
+        if waiting and not announced:
+            announced.append(waiting.popleft())
+        return announced[0] if announced else None
+
+    while waiting or announced:
+        outbound = announced.popleft() if announced else waiting.popleft()
+        outbound.following = following
+        results.append(await channel.send(outbound))
+        assert len(announced) <= 1
+    return results
+
+
+def numbered(count: int, *, first: int = 1) -> list[OutboundEmail]:
+    """So many mails, each to somebody else and with a text of its own."""
+    return [
+        OutboundEmail(n, f"b+{n}-abc@union.test", f"m{n}@x.test", b"From: a@union.test\r\n\r\nHello %d\r\n" % n)
+        for n in range(first, first + count)
+    ]
 
 
 def always(answers: dict[str, bytes]) -> dict[str, list[bytes]]:

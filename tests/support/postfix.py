@@ -35,6 +35,7 @@ discard unix - - n - - discard
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -92,7 +93,9 @@ def documented(mailroom: str, lmtp: int, home: Path) -> tuple[str, str, str]:
 
 
 @asynccontextmanager
-async def open_postfix(port: int, submission: int, *, lmtp: int, members: int) -> AsyncIterator[Postfix]:
+async def open_postfix(
+    port: int, submission: int, *, lmtp: int = 1, members: int = 1, more: str = ""
+) -> AsyncIterator[Postfix]:
     """Run it as long as this is open.
 
     Args:
@@ -100,6 +103,7 @@ async def open_postfix(port: int, submission: int, *, lmtp: int, members: int) -
         submission: where it takes what we send.
         lmtp: where the mailroom does.
         members: where mail for everybody else goes.
+        more: lines for main.cf, which count more than those above them.
     """
     program = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert program, "postfix is missing; .ci/postfix installs it, and make test runs that"
@@ -108,7 +112,7 @@ async def open_postfix(port: int, submission: int, *, lmtp: int, members: int) -
     try:
         main, transport, master = documented("union.test", lmtp, home)
         files = {
-            "main.cf": MAIN.format(home=home, members=members) + main,
+            "main.cf": MAIN.format(home=home, members=members) + main + more,
             "transport": transport,
             "master.cf": MASTER.format(port=port, submission=submission) + master,
         }

@@ -15,13 +15,13 @@ from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.spec import CampaignSpec
 from core.db import Connection
-from core.keyring import digest
 from core.runtime import Runtime
 from messaging.content.sent import render_again
 from muster.operator import operator
 from services.questions.questions import Question, create_question
 from services.questions.spec import QuestionSpec
 from tests.support.electorate import NOW, at_noon
+from tests.support.inbound_rows import add_links
 from tests.support.rows import row_of
 
 NUMBER: Final = "+447700900000"
@@ -96,12 +96,9 @@ class AskedQuestion:
     async def link_to(self, person: int) -> str:
         """The path of a person's link, as sending makes it."""
         message_id = await self.message_to(person)
-        token = self.runtime.keyring.token(message_id, "confirm")
-        await self.db.execute(
-            "insert into link (digest, message_id, action) values ($1, $2, 'confirm') on conflict do nothing",
-            digest(token), message_id,
-        )  # fmt: skip
-        return f"/{token}"
+        channel = await self.db.fetchval("select channel from message where message_id = $1", message_id)
+        confirm, _ = await add_links(self.runtime, self.db, message_id, channel)
+        return f"/{confirm}"
 
     async def text_to(self, person: int) -> str:
         """The text that a person got."""

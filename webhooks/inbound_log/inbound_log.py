@@ -53,6 +53,10 @@ MALFORMED_LASTS: Final = timedelta(days=7)
 log = structlog.get_logger(__name__)
 
 
+_Row = tuple[str, str, str, dict[str, Any], datetime, bool]
+"""Row of an item: source, dedupe key, subject, payload, when it came, and whether it is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """Inbound item.
@@ -152,7 +156,7 @@ class Intake:
 class _PendingItem:
     """Item that waits to be stored: its row, the future for the row's id, and the deadline (the loop's time)."""
 
-    row: tuple[str, str, str, dict[str, Any], datetime, bool]
+    row: _Row
     stored: asyncio.Future[int | None]
     until: float
 
@@ -171,16 +175,23 @@ class _PendingItem:
 
 
 async def _without_links(runtime: Runtime, batch: Sequence[_PendingItem]) -> Sequence[_PendingItem]:
-    """Return a batch with sign-in links masked; most batches have no sign of a link, and cost no look-up."""
-    words = [arrival.row[2:4] for arrival in batch]
-    if not document_might_hold(words):
+    """Return a batch with sign-in links masked; most items have no sign of a link, and cost no look-up."""
+    suspects = {at: arrival.row[2:4] for at, arrival in enumerate(batch) if _might_hold_a_link(arrival.row)}
+    if not suspects:
         return batch
     async with runtime.pool.acquire() as db:
-        masked = await document_without_links(db, words, now=runtime.clock())
-    return [
-        replace(arrival, row=(*arrival.row[:2], subject, payload, *arrival.row[4:]))
-        for arrival, (subject, payload) in zip(batch, masked, strict=True)
-    ]
+        masked = await document_without_links(db, list(suspects.values()), now=runtime.clock())
+    safe = list(batch)
+    for at, (subject, payload) in zip(suspects, masked, strict=True):
+        row = batch[at].row
+        safe[at] = replace(batch[at], row=(*row[:2], subject, payload, *row[4:]))
+    return safe
+
+
+def _might_hold_a_link(row: _Row) -> bool:
+    _, _, subject, payload, *_ = row
+    named = subject.partition(":")[2] or subject  # what is before the colon is ours
+    return document_might_hold((named, payload))
 
 
 async def _store(runtime: Runtime, batch: Sequence[_PendingItem]) -> None:

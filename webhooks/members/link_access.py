@@ -13,7 +13,7 @@ from core.errors import Unavailable
 from core.http.client_network import client_network
 from core.http.rate_limit import RateLimit
 from core.http.web import RUNTIME
-from core.keyring import example_token, find_token
+from core.keyring import MemberLink, example_token, find_token
 from core.runtime import Runtime
 from people.people_lock import lock_people_shared
 from webhooks.members.page_views import new_nonce
@@ -27,8 +27,8 @@ OnPress = Callable[[web.Request, Connection, ButtonPress], Awaitable[web.Respons
 """Response to the press of a button."""
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
-_Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
-"""Callback that handles a token; return None if the token is unknown."""
+_Do = Callable[[Runtime, MemberLink, datetime], Awaitable[web.Response | None]]
+"""Callback that handles a link; return None if it leads nowhere."""
 
 
 class LinkAccess:
@@ -51,10 +51,10 @@ class LinkAccess:
             act: the work to do; everything it changes in the database is committed before the answer.
         """
 
-        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+        async def do(runtime: Runtime, link: MemberLink, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
                 await lock_people_shared(db)
-                recipient = await find_recipient(db, token, self._page, now)
+                recipient = await find_recipient(db, link, self._page, now)
                 return None if recipient is None else await act(request, db, recipient)
 
         return await self._let_in(request, do)
@@ -69,10 +69,10 @@ class LinkAccess:
             answer: the button's value.
         """
 
-        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+        async def do(runtime: Runtime, link: MemberLink, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
                 await lock_people_shared(db)
-                pressed = await use_page_view(db, token, self._page, now, nonce=nonce, answer=answer)
+                pressed = await use_page_view(db, link, self._page, now, nonce=nonce, answer=answer)
                 return None if pressed is None else await act(request, db, pressed)
 
         return await self._let_in(request, do)
@@ -91,13 +91,13 @@ class LinkAccess:
             *inconsistencies(request.headers, secure=request.app[RUNTIME].settings.is_https, presses=False),
         ]
 
-        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+        async def do(runtime: Runtime, link: MemberLink, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
-                recipient = await find_recipient(runtime.pool, token, self._page, now)
+                recipient = await find_recipient(runtime.pool, link, self._page, now)
                 return (
                     None if recipient is None else await _made(show(request, recipient, new_nonce()))
                 )  # not stored: HEAD
-            viewed = await view_page(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
+            viewed = await view_page(runtime.pool, link, self._page, now, agent=agent, signals=seen, alone=True)
             return None if viewed is None else await _made(show(request, *viewed))
 
         return await self._let_in(request, do)
@@ -113,7 +113,7 @@ class LinkAccess:
         if token is not None:
             async with self._rate_limit.turn(where, now):
                 try:
-                    answer = await answer_in_time(do(runtime, token, now))
+                    answer = await answer_in_time(do(runtime, runtime.keyring.read_link(token), now))
                 except Unavailable:
                     return respond_to_unknown_link(request, 503)
             if answer is not None:

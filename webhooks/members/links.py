@@ -231,7 +231,8 @@ class _AnswerPress:
         """Read the member's state after the change, in the same transaction, and record a new page view."""
         token = find_token(self._request.match_info["token"])
         assert token is not None
-        looked = await view_page(self._db, token, "confirm", self._now, agent=self._agent)
+        link = self._request.app[RUNTIME].keyring.read_link(token)
+        looked = await view_page(self._db, link, "confirm", self._now, agent=self._agent)
         assert looked is not None
         return looked
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from core.db import Connection, load_queries
+from core.db import Connection, Pool, load_queries
 from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
@@ -87,7 +87,7 @@ class NearbyUses:
 
 
 async def record_view(
-    db: Connection,
+    db: Connection | Pool,
     *,
     message_id: int,
     action: str,

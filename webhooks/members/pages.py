@@ -70,7 +70,7 @@ def respond(
         small_print=say(page.small_print) if page.small_print else None,
         decoy=page.has_decoys,
         honeypot=honeypot,
-        preferences=None if recipient.erased else _preferences(request),
+        preferences=None if recipient.erased or recipient.only_unsubscribes else _preferences(request),
     )  # fmt: skip
 
 

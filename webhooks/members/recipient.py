@@ -13,7 +13,7 @@ from asyncpg import Record
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
-from core.keyring import LinkAction, digest
+from core.keyring import LinkAction, MemberLink
 from core.member_link_lifetime import LINK_LIFETIME
 from core.written_dates import WrittenDate, read_written_date
 from messaging.erased_address import is_erased
@@ -27,6 +27,7 @@ from webhooks.members.page_views import (
     NearbyUses,
     new_nonce,
     nonce_digest,
+    record_view,
 )
 from webhooks.members.user_agents import Agent
 
@@ -67,6 +68,7 @@ class Recipient:
         stopped_by_link: whether they did so on one of their pages, if it can be taken back.
         stopped_everywhere: whether they did so for all of their addresses, not only for this one.
         reached_otherwise: whether messages may go to them by another channel than this one's.
+        only_unsubscribes: whether no other page of the message opens any more: its subject was over long ago.
     """
 
     message_id: int
@@ -86,6 +88,7 @@ class Recipient:
     stopped_by_link: bool
     stopped_everywhere: bool
     reached_otherwise: bool
+    only_unsubscribes: bool
 
     @property
     def zone(self) -> ZoneInfo:
@@ -127,22 +130,22 @@ class ButtonPress:
     nearby: NearbyUses
 
 
-async def find_recipient(db: Connection | Pool, token: str, page: LinkPage, now: datetime) -> Recipient | None:
+async def find_recipient(db: Connection | Pool, link: MemberLink, page: LinkPage, now: datetime) -> Recipient | None:
     """Find the recipient a link was made for; None if it is unknown, revoked or expired.
 
     Args:
         db: a connection.
-        token: as `read_token` gives it.
+        link: as its token says.
         page: which of the message's pages.
         now: the time.
     """
-    row = await db.fetchrow(SQL["find_recipient"], digest(token), OPENED_BY[page], now, LINK_LIFETIME)
-    return None if row is None else _recipient(row)
+    row = await db.fetchrow(SQL["find_recipient"], *_looked_up(link, page, now))
+    return await _archived(db, link, page) if row is None else _recipient(row)
 
 
 async def view_page(
     db: Connection | Pool,
-    token: str,
+    link: MemberLink,
     page: LinkPage,
     now: datetime,
     *,
@@ -154,7 +157,7 @@ async def view_page(
 
     Args:
         db: needs no transaction.
-        token: as `read_token` gives it.
+        link: as its token says.
         page: which of the message's pages.
         now: the time.
         agent: class of the User-Agent.
@@ -164,10 +167,7 @@ async def view_page(
     nonce = new_nonce()
     row = await db.fetchrow(
         SQL["view_page"],
-        digest(token),
-        OPENED_BY[page],
-        now,
-        LINK_LIFETIME,
+        *_looked_up(link, page, now),
         nonce_digest(nonce),
         agent,
         list(signals),
@@ -176,17 +176,24 @@ async def view_page(
         MAX_RECENT_VIEWS,
         RECENT_TIME,
     )
-    return None if row is None else (_recipient(row), nonce)
+    if row is not None:
+        return _recipient(row), nonce
+    recipient = await _archived(db, link, page)
+    if recipient is None:
+        return None
+    return recipient, await record_view(
+        db, message_id=recipient.message_id, action=page, agent=agent, at=now, signals=signals
+    )
 
 
 async def use_page_view(
-    db: Connection, token: str, page: LinkPage, now: datetime, *, nonce: str, answer: str
+    db: Connection, link: MemberLink, page: LinkPage, now: datetime, *, nonce: str, answer: str
 ) -> ButtonPress | None:
     """Find the recipient who pressed a button, and use the one answer of their page view.
 
     Args:
         db: in the transaction that does what the answer asks for.
-        token: as `read_token` gives it.
+        link: as its token says.
         page: which of the message's pages.
         now: the time.
         nonce: the form's nonce.
@@ -194,10 +201,7 @@ async def use_page_view(
     """
     row = await db.fetchrow(
         SQL["use_view"],
-        digest(token),
-        OPENED_BY[page],
-        now,
-        LINK_LIFETIME,
+        *_looked_up(link, page, now),
         nonce_digest(nonce),
         answer[:40],
         VIEW_LASTS,
@@ -220,6 +224,19 @@ async def store_press(
     return await store_done(
         db, source=source, key=key, subject=f"message:{recipient.message_id}", payload=payload, at=at
     )
+
+
+async def _archived(db: Connection | Pool, link: MemberLink, page: LinkPage) -> Recipient | None:
+    """Find the recipient of an email's unsubscribe link once its message has moved into the archive."""
+    if link.message_id is None or page != "unsubscribe":
+        return None
+    row = await db.fetchrow(SQL["find_archived_recipient"], link.message_id, link.action)
+    return None if row is None else _recipient(row)
+
+
+def _looked_up(link: MemberLink, page: LinkPage, now: datetime) -> tuple[Any, ...]:
+    """Return the arguments of `link_recipient`."""
+    return link.digest, link.message_id, link.action, OPENED_BY[page], now, LINK_LIFETIME
 
 
 def _recipient(row: Record | Mapping[str, Any]) -> Recipient:

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 import webhooks
 from core.clock import system_clock
 from core.db import Connection
-from core.keyring import digest
 from core.runtime import Runtime
 from muster.app import make_app
 from sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.inbound_rows import add_links
 
 OURS = "+447480000001"
 TWILIO = TwilioConfig(sent_after=(0.0, 0.05), delivered_after=(0.0, 0.1))
@@ -66,11 +66,7 @@ async def add_message(db: Connection, runtime: Runtime, step: int, person: int, 
         " returning message_id",
         step, person, channel, address,
     )  # fmt: skip
-    for action in ("confirm", "unsubscribe"):
-        await db.execute(
-            "insert into link (digest, message_id, action) values ($1, $2, $3)",
-            digest(runtime.keyring.token(message, action)), message, action,
-        )  # fmt: skip
+    await add_links(runtime, db, message, channel)
     return message
 
 
@@ -94,8 +90,9 @@ async def add_step(db: Connection) -> int:
 async def write_to(sandbox: Sandbox, runtime: Runtime, message: int, channel: str, address: str) -> str | None:
     """Send the message; returns a text's SID."""
     url = runtime.settings.public_url
-    confirm = f"{url}/{runtime.keyring.token(message, 'confirm')}"
-    stop = f"{url}/u/{runtime.keyring.token(message, 'unsubscribe')}"
+    token = runtime.keyring.email_token if channel == "email" else runtime.keyring.token
+    confirm = f"{url}/{token(message, 'confirm')}"
+    stop = f"{url}/u/{token(message, 'unsubscribe')}"
     if channel == "sms":
         headers = {"Authorization": aiohttp.encode_basic_auth(TWILIO.account_sid, TWILIO.auth_token)}
         form = {"To": address, "From": OURS, "Body": f"Have you posted your ballot paper? {confirm}"}

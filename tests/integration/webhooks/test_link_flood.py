@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from api.keys import make_key
 from core.db import Connection
 from core.http.rate_limit import FLOOD_MISSES, MAX_MISSES_PER_NETWORK, RateLimit
-from core.keyring import ALPHABET, TOKEN_LENGTH
+from core.keyring import ALPHABET, EMAIL_TOKEN_LENGTH, TOKEN_LENGTH
 from core.runtime import Runtime
 from muster.operator import operator
 from tests.support.clocks import FixedClock
@@ -44,9 +44,9 @@ async def client(campaign: Campaign) -> AsyncIterator[Client]:
 
 
 def guess(number: int) -> str:
-    """A link of the right form that leads nowhere."""
-    digits = ""
-    for _ in range(TOKEN_LENGTH):
+    """A link of the right form that leads nowhere, of a text or an email by turns."""
+    digits, length = "", (TOKEN_LENGTH, EMAIL_TOKEN_LENGTH)[number // 3 % 2]
+    for _ in range(length):
         number, digit = divmod(number * 7 + 3, len(ALPHABET))
         digits += ALPHABET[digit]
     return f"/{digits}"

@@ -54,11 +54,11 @@ async def test_a_page_view_waits_for_no_disk_and_an_answer_does(
 ) -> None:
     """What a transaction that ends with a look would wait for: told by the setting that holds when it commits."""
     ann = await campaign.ask(sms=PHONE)
-    token = ann.confirm.removeprefix("/")
+    link = campaign.runtime.keyring.read_link(ann.confirm.removeprefix("/"))
     await db.execute("set synchronous_commit = on")
     for alone, waits in ((True, "off"), (False, "on")):
         async with db.transaction():
-            assert await recipient.view_page(db, token, "confirm", clock(), agent="browser", alone=alone)
+            assert await recipient.view_page(db, link, "confirm", clock(), agent="browser", alone=alone)
             assert await db.fetchval("show synchronous_commit") == waits
         assert await db.fetchval("show synchronous_commit") == "on"
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.db import Connection
-from core.keyring import ALPHABET, TOKEN_LENGTH
+from core.keyring import ALPHABET, EMAIL_TOKEN_LENGTH, TOKEN_LENGTH
 from core.runtime import Runtime
 from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import Campaign, Forms, Recipient, make_campaign, serve
@@ -50,6 +50,7 @@ many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 header = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=300)
 path = st.one_of(
     st.text(ALPHABET, min_size=TOKEN_LENGTH, max_size=TOKEN_LENGTH).map(lambda token: f"/{token}"),
+    st.text(ALPHABET, min_size=EMAIL_TOKEN_LENGTH, max_size=EMAIL_TOKEN_LENGTH).map(lambda token: f"/{token}"),
     st.sampled_from(
         [
             "confirm",

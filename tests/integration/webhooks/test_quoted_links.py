@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,10 +14,11 @@ from pydantic import SecretStr
 from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
+from core.sign_in_links import MASK
 from messaging.outbox.history import find_history
 from muster.operator import operator
 from staff.account_messages import queue_sign_in_link
-from staff.quoted_links import without_links
+from staff.quoted_links import document_without_links, without_links
 from staff.sign_in import end_access, link_works, make_sign_in_link, use_link
 from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person, add_unit
@@ -28,7 +30,7 @@ from tests.support.staff_accounts import EVERYDAY_ROLE
 from tests.support.traces import found_in
 from tests.support.twilio_requests import INBOUND, NEW, SID, STATUS, send, status
 from webhooks import process_inbound
-from webhooks.inbound_log.inbound_log import store_malformed
+from webhooks.inbound_log.inbound_log import Intake, store_malformed
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BOSS = "boss@union.test"
@@ -114,6 +116,35 @@ async def test_a_receipt_whose_words_name_one(room: MailroomSetup, db: Connectio
     await process_inbound(room.runtime, 10)
     assert [event.code for event in await find_history(db, recipient.message_id)][-1] == "30007"
     await assert_spent(db, token)
+
+
+async def test_receipts_beside_one_that_names_a_link_stay_as_they_came(
+    room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = await made(db)
+    looked_up = list[object]()
+
+    async def look_up(db: Connection, document: object, *, now: datetime) -> object:
+        looked_up.append(document)
+        return await document_without_links(db, document, now=now)
+
+    monkeypatch.setattr("webhooks.inbound_log.inbound_log.document_without_links", look_up)
+    intake, sids = Intake(), [f"SM{number:032x}" for number in range(0x5A6B7C8D9E0F << 80, (0x5A6B7C8D9E0F << 80) + 9)]
+    said = {sid: f"it says {token}" if sid == sids[4] else "delivered" for sid in sids}
+    await asyncio.gather(
+        *(
+            intake.store(
+                room.runtime, source=STATUS, dedupe_key=sid, subject=f"twilio:{sid}",
+                payload={"form": {"MessageSid": sid, "MessageStatus": words}},
+            )
+            for sid, words in said.items()
+        )
+    )  # fmt: skip
+    kept = {
+        row["subject"]: row["payload"]["form"]["MessageStatus"] for row in await db.fetch("select * from inbound_log")
+    }
+    assert kept == {f"twilio:{sid}": words.replace(token, MASK) for sid, words in said.items()}
+    assert looked_up == [[(f"twilio:{sids[4]}", {"form": {"MessageSid": sids[4], "MessageStatus": said[sids[4]]}})]]
 
 
 @pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])

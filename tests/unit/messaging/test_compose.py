@@ -58,12 +58,12 @@ def test_each_message_has_its_own_links_and_addresses() -> None:
     outbound = compose()
     message = read(outbound)
     assert outbound.envelope == "b+ygj0-fv3hf88x@union.test"
-    assert message["List-Unsubscribe"] == "<https://vote.test/u/4yd6hnhvp6468>"
+    assert message["List-Unsubscribe"] == "<https://vote.test/u/5g505eq1k5mxj9c0tzzhx45p82j3vngv>"
     assert message["List-ID"] == "<campaign-3.union.test>"
     assert message["Feedback-ID"] == "step12:campaign3:email:muster"
     body = message.get_body(("plain",))
     assert body is not None
-    assert "https://vote.test/mk8n02p48fxhk" in body.get_content()
+    assert "https://vote.test/5jh8cnpe6vst5ew9mbv8dsytqaxwv3mg" in body.get_content()
 
 
 def test_answers_go_to_the_mailbox_of_the_settings() -> None:

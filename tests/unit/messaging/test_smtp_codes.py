@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from core.errors import SettingsError
 from messaging.channels.channel import Refused, Retry
-from messaging.channels.smtp.channel import dot_stuffed, envelope_path
 from messaging.channels.smtp.codes import SmtpPhase, result_of
+from messaging.channels.smtp.smtp_session import dot_stuffed, envelope_path
 from messaging.channels.smtp.smtp_transport import read_smtp_url
 from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
 

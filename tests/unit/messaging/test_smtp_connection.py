@@ -122,7 +122,7 @@ async def test_an_unexpected_reply_stops_the_sending(extra: bytes) -> None:
         assert await connection.read_replies() == [(354, "go on")]
         await until_unsound(connection)
         with pytest.raises(ConnectionResetError):
-            connection.send_text(b"text\r\n.\r\n")
+            connection.send(b"text\r\n.\r\n", replies=1)
         connection.close()
         assert await server.reader.read() == b"DATA\r\n"
 
@@ -224,3 +224,52 @@ async def test_closing_twice_is_harmless() -> None:
         with pytest.raises(ConnectionResetError, match="closed"):
             await connection.read_replies()
         assert await server.reader.read() == b""
+
+
+async def test_a_text_and_the_next_commands_are_one_packet_and_their_replies_are_read_apart() -> None:
+    async with connected() as (connection, server):
+        connection.send(b"text\r\n.\r\nMAIL\r\nRCPT\r\n", replies=3)
+        assert await server.hears(21) == b"text\r\n.\r\nMAIL\r\nRCPT\r\n"
+        server.says(b"250 taken\r\n")
+        assert await connection.read_replies(1) == [(250, "taken")]
+        assert not connection.is_sound  # the others are still owed
+        with pytest.raises(ConnectionResetError):
+            connection.send_commands(b"NOOP")
+        server.says(b"250 ok\r\n550 no\r\n")
+        assert await connection.read_replies(2) == [(250, "ok"), (550, "no")]
+        assert connection.is_sound
+
+
+async def test_one_reply_of_several_is_read_when_all_came_together() -> None:
+    async with connected() as (connection, server):
+        connection.send_commands(b"text", b"MAIL", b"RCPT")
+        server.says(b"250 taken\r\n250 ok\r\n550 no\r\n")
+        assert await connection.read_replies(1) == [(250, "taken")]
+        assert await connection.read_replies() == [(250, "ok"), (550, "no")]
+
+
+async def test_a_server_that_is_too_slow_is_hung_up_on() -> None:
+    async with connected() as (connection, server):
+        connection.allow(0.02)
+        await asyncio.sleep(0.05)  # nothing is awaited yet
+        assert connection.is_sound
+        connection.allow(0.02)
+        connection.send_commands(b"MAIL", b"RCPT")
+        server.says(b"250 ok\r\n")
+        assert await connection.read_replies() == [(250, "ok")]
+        assert isinstance(connection.error, TimeoutError)
+        with pytest.raises(TimeoutError):
+            await connection.read_replies()
+        assert not connection.is_sound
+
+
+async def test_more_time_counts_from_when_it_was_given() -> None:
+    async with connected() as (connection, server):
+        connection.allow(0.02)
+        connection.allow(20)
+        connection.send_commands(b"NOOP")
+        hearing = asyncio.ensure_future(connection.read_replies())
+        await asyncio.sleep(0.1)
+        assert not hearing.done()
+        server.says(b"250 ok\r\n")
+        assert await hearing == [(250, "ok")]

@@ -26,3 +26,20 @@ def test_the_stock_of_waiting_messages_shrinks_to_its_use() -> None:
         sizes.append(ahead.size)
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 3
+
+
+def test_with_a_quick_provider_gathered_outcomes_keep_the_stock() -> None:
+    clock = MonotonicClock()
+    ahead = WaitingMessages(16, clock)
+    ahead.used(2, gathered=16)
+    assert (ahead.size, ahead.is_provider_quick) == (3, False), "a slow one's outcomes were only late"
+    ahead.used(12)
+    assert ahead.is_provider_quick
+    for _ in range(12):
+        clock.now += SHRINK_AFTER
+        ahead.used(1, gathered=14)
+    assert (ahead.size, ahead.is_provider_quick) == (15, True)
+    for _ in range(12):
+        clock.now += SHRINK_AFTER
+        ahead.used(1, gathered=2)
+    assert (ahead.size, ahead.is_provider_quick) == (2, False)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from campaigns.replies.classification.named_answers import read_named_answer
-from core.keyring import digest
+from core.keyring import Keyring
 from sandbox.demo.expected_answers import ExpectedAnswers
 from sandbox.demo.question import APPOINTMENTS, VISIT
 from sandbox.demo.reconcile import Addressee, People
@@ -63,12 +64,14 @@ def test_a_text_that_asks_which_is_answered_with_the_letter() -> None:
     assert not {"1A", "1A."} & drawn
 
 
-LINK, OTHER_LINK = "a" * 13, "b" * 13
+KEYRING = Keyring([SecretStr("a secret for tests only")])
+LINK, OTHER_LINK = "a" * 13, KEYRING.email_token(2, "confirm")
 
 
 def expected(*acts: dict[str, Any]) -> ExpectedAnswers:
     people = People(
-        by_link={digest(LINK): Addressee(7, 1), digest(OTHER_LINK): Addressee(7, 2)},
+        KEYRING,
+        by_link={KEYRING.read_link(LINK): Addressee(7, 1), KEYRING.read_link(OTHER_LINK): Addressee(7, 2)},
         by_text={"visit": Addressee(7, 1), "reminder": Addressee(7, 2), "asked": Addressee(7, None)},
         by_address={("sms", "+44"): {7}},
     )
