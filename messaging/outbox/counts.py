@@ -12,6 +12,7 @@ import asyncpg
 import structlog
 
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
+from messaging.reasons import Reason
 from messaging.states import STATE_GROUPS, State
 
 SQL: Final = load_queries(__file__)
@@ -118,12 +119,17 @@ async def _mend(db: Connection, which: str) -> int:
 def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: int) -> StepCounts:
     counts: Counter[State] = Counter()
     reasons, remarks = Counter[str](), Counter[str]()
+    over = step["state"] == "cancelled"
     for group in groups:
         counts[State(group["state"])] += group["n"]
-        if group["reason"]:
+        if group["reason"] and not (over and group["state"] == State.QUEUED):
             (remarks if State(group["state"]) in _WENT else reasons)[group["reason"]] += group["n"]
     taken = min(in_flight, counts[State.QUEUED])  # the one may have been read a moment after the other
     counts[State.QUEUED], counts[State.SENDING] = counts[State.QUEUED] - taken, counts[State.SENDING] + taken
+    if over:  # none of them leaves any more, and a million take minutes to be written
+        withdrawn = counts.pop(State.QUEUED)
+        counts[State.CANCELLED] += withdrawn
+        reasons[Reason.CAMPAIGN_CANCELLED] += withdrawn
     age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else RATE_WINDOW
     rate = sum(group["lately"] for group in groups) / min(RATE_WINDOW, max(age, 1.0))
     waiting = counts[State.QUEUED] + counts[State.SENDING]
@@ -134,7 +140,7 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: in
         template=step["template"],
         state=step["state"],
         counts=dict(+counts),
-        reasons=dict(reasons),
+        reasons=dict(+reasons),
         segments=sum(group["segments"] for group in groups),
         rate_per_second=rate,
         seconds_left=left,

@@ -57,27 +57,45 @@ where (select scope_is_partial()) and step_id = any ($1::bigint[])
 group by step_id, state, reason;
 
 -- name: count_by_channel
--- Messages by channel: the sums and totals, or for readers of a part the messages themselves, as above.
-select step_id, channel, state::text as state, sum(n)::bigint as n, sum(segments)::bigint as segments
-from message_count
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-having sum(n) <> 0
-union all
-select step_id, channel, state::text, sum(n)::bigint, sum(segments)::bigint
-from step_total
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-union all
-select step_id, channel, state::text, count(*), coalesce(sum(segments), 0)::bigint
-from message
-where (select scope_is_partial()) and step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-union all
-select step_id, channel, state::text, count(*), coalesce(sum(segments), 0)::bigint
-from message_archive
-where (select scope_is_partial()) and step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state;
+-- Messages by channel: the sums and totals, or for readers of a part the messages themselves, as above. What is in flight
+-- is counted as queued there, too. What waits of a cancelled step is being withdrawn, and leaves no more.
+with steps as materialized (
+  select step_id, state as step_state from step where campaign_id = $1
+), flying as materialized (
+  select f.queue_id / 16 as step_id, m.channel, count(*) as n
+  from in_flight f
+  join message m on m.message_id = f.message_id and m.state = 'queued'
+  where f.queue_id > 0 and f.queue_id / 16 in (select step_id from steps)
+  group by 1, 2
+)
+select
+  step_id, channel, case when step_state = 'cancelled' and state = 'queued' then 'cancelled' else state::text end as state,
+  sum(n)::bigint as n, sum(segments)::bigint as segments
+from (
+  select step_id, channel, state, sum(n) as n, sum(segments) as segments
+  from message_count
+  where step_id in (select step_id from steps)
+  group by step_id, channel, state
+  union all
+  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
+  from message
+  where (select scope_is_partial()) and step_id in (select step_id from steps)
+  group by step_id, channel, state
+  union all
+  select step_id, channel, s.state, s.change * n, 0
+  from flying
+  cross join (values ('queued'::message_state, -1), ('sending', 1)) as s (state, change)
+  union all
+  select step_id, channel, state, n, segments from step_total where step_id in (select step_id from steps)
+  union all
+  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
+  from message_archive
+  where (select scope_is_partial()) and step_id in (select step_id from steps)
+  group by step_id, channel, state
+) as counted
+join steps using (step_id)
+group by 1, 2, 3
+having sum(n) <> 0;
 
 -- name: compact_counts
 -- Folds changes of the sums together where there are many: to seconds, those older than twenty minutes to minutes, and

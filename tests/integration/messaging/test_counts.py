@@ -7,10 +7,11 @@ from core.runtime import Runtime
 from messaging.goals import meet_goal
 from messaging.outbox import counts
 from messaging.outbox.claim import claim, hand_back
-from messaging.outbox.counts import compact_counts, count_differences, step_counts
+from messaging.outbox.counts import channel_counts, compact_counts, count_differences, step_counts
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.reconcile import reconcile
+from messaging.outbox.steps import cancel_steps
 from messaging.reasons import Reason
 from messaging.states import State
 from messaging.suppression import suppress
@@ -96,3 +97,21 @@ async def test_a_sum_that_is_too_low_finishes_no_step_and_one_too_high_is_mended
     assert await counts.mend_stuck(db) > 0
     assert await count_differences(db) == []
     assert (await reconcile(runtime, dispatcher_id=None)).finished == 1
+
+
+async def test_a_cancelled_step_reads_as_withdrawn_before_all_of_it_is(db: Connection, runtime: Runtime) -> None:
+    step = await add_step(db)
+    ids = await add_messages(db, step, "email", [f"m{n}@mail.example.org" for n in range(5_012)])
+    await db.execute("update message set reason = 'quiet_hours' where message_id = any ($1)", ids[-2:])
+    await claim(db, step.due("email"), limit=2, now=NOON, dispatcher_id=await dispatcher(db))
+    assert await cancel_steps(db, step.campaign_id) == 5_010
+    assert await db.fetchval("select count(*) from queue") == 10
+    for _ in range(2):
+        (counted,) = await step_counts(db, step.campaign_id)
+        assert counted.counts == {State.SENDING: 2, State.CANCELLED: 5_010}
+        assert counted.reasons == {Reason.CAMPAIGN_CANCELLED: 5_010}
+        by_channel = {(row["channel"], row["state"]): row["n"] for row in await channel_counts(db, step.campaign_id)}
+        assert by_channel == {("email", "sending"): 2, ("email", "cancelled"): 5_010}
+        await reconcile(runtime, dispatcher_id=None)
+    assert (await states(db, step))["cancelled"] == 5_010
+    assert await count_differences(db) == []
