@@ -224,6 +224,23 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
     return ClaimedTransactional(*fields, **claimed_row)
 
 
+async def return_unknown(db: Connection, dispatcher_id: int, queue_id: int, known: Collection[int]) -> int:
+    """Put back what a worker has claimed from a queue without knowing it; return how many messages that were.
+
+    Args:
+        db: a connection.
+        dispatcher_id: the worker.
+        queue_id: number of the queue.
+        known: messages that the worker has claimed and not yet recorded an intent for.
+    """
+    unknown = await db.fetch(SQL["list_unknown_claims"], dispatcher_id, queue_id, known)
+    if not unknown:
+        return 0
+    message_ids, attempts = zip(*unknown, strict=True)
+    returned: int = await db.fetchval(SQL["hand_back"], message_ids, attempts)
+    return returned
+
+
 async def hand_back(db: Connection, messages: Sequence[ClaimedMessage]) -> int:
     """Put back claimed messages that were never on the wire; return how many were still this worker's."""
     if not messages:

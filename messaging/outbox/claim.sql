@@ -229,6 +229,12 @@ with freed as (
 )
 select count(*) from back;
 
+-- name: list_unknown_claims
+-- What a worker has taken from a queue without knowing it ($3: what it knows): its connection broke before the claim was
+-- answered. The worker is there and goes on, so nobody else would ever take over these.
+select message_id, attempt from in_flight
+where dispatcher_id = $1 and queue_id = $2 and wire_at is null and message_id <> all ($3::bigint[]);
+
 -- name: lock_caps
 -- Two workers that count one person's messages at the same moment would each see room for one more: where caps apply,
 -- claims run one after the other. The lock ends with the claim's transaction, after milliseconds.

@@ -34,6 +34,7 @@ from messaging.outbox.claim import (
     due_queues,
     due_transactional,
     hand_back,
+    return_unknown,
 )
 from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.domain_limits import DomainLimits
@@ -52,6 +53,8 @@ LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
 HEAD_EVERY: Final = 2.0
 """Seconds between two looks from the head of a queue, for what came back to it behind the last message taken."""
+LOST_CLAIM_LASTS: Final = 60.0
+"""Seconds after PostgreSQL is back in which a claim may still be under way there whose connection broke."""
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +149,8 @@ class Schedule:
         self._turn = 0
         self._looks = {True: _Look(), False: _Look()}
         self._taken: dict[bool, dict[int, QueuePlace]] = {True: {}, False: {}}
+        self._lost_claims: dict[int, float | None] = {}
+        self._leaving: set[int] = set()
         self.failed: list[Outcome] = []
 
     @property
@@ -188,6 +193,7 @@ class Schedule:
             taken.clear()
         got, full, seen_requests = 0, False, look.requests
         async with self._runtime.pool.acquire() as db:
+            await self._return_lost(db, transactional=transactional)
             find_due = due_transactional if transactional else due_queues
             listed = await find_due(db, [self._channel], self._runtime.clock(), taken)
             if not listed and taken:  # only what came back behind the last ones can be due
@@ -210,8 +216,12 @@ class Schedule:
             del self._queues[key]
 
     async def next_dispatches(self, room: int) -> list[Dispatch]:
-        """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
+        """Return the next messages to send, at most `room`, as far as their senders' rate limits allow.
+
+        Those it returned before, `failed` and what was put off have been recorded when it is called again.
+        """
         dispatches: list[Dispatch] = []
+        self._leaving.clear()
         self._discard_others()
         if room <= 0:
             return dispatches
@@ -230,6 +240,8 @@ class Schedule:
             dispatches.append(Dispatch(head.message, head.composed, route))
             if not queue:
                 ready = [other for other in ready if other is not queue]
+        self._leaving.update(dispatch.message.message_id for dispatch in dispatches)
+        self._leaving.update(outcome.message_id for outcome in self.failed)
         return dispatches
 
     def _discard_others(self) -> None:
@@ -244,6 +256,7 @@ class Schedule:
         outcomes = [outcome for queue in self._queues.values() for outcome in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
+        self._leaving.update(outcome.message_id for outcome in outcomes)
         return outcomes
 
     def wait(self) -> float:
@@ -257,9 +270,14 @@ class Schedule:
         """Put all claimed messages back into the outbox; return how many were still this worker's."""
         claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
+        if not (claimed or self._lost_claims):
+            return 0
         try:
             async with self._runtime.pool.acquire() as db:
-                return await hand_back(db, claimed)
+                returned = await hand_back(db, claimed)
+                for transactional in (True, False):
+                    returned += await self._return_lost(db, transactional=transactional)
+                return returned
         except TEMPORARY as error:
             self._runtime.outages.note_error(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
@@ -286,15 +304,21 @@ class Schedule:
 
     async def _claim(self, db: Connection, queue: StepQueue, places: dict[int, QueuePlace]) -> int:
         due, limit = queue.due, self._share(queue.due)
-        taken = await claim(
-            db,
-            due,
-            limit=limit,
-            now=self._runtime.clock(),
-            dispatcher_id=await self._heartbeat.enter(db),
-            caps=self._runtime.settings.frequency_cap,
-            after=places.get(due.queue_id, HEAD),
-        )
+        dispatcher_id = await self._heartbeat.enter(db)
+        try:
+            taken = await claim(
+                db,
+                due,
+                limit=limit,
+                now=self._runtime.clock(),
+                dispatcher_id=dispatcher_id,
+                caps=self._runtime.settings.frequency_cap,
+                after=places.get(due.queue_id, HEAD),
+            )
+        except TEMPORARY:
+            self._lost_claims[due.queue_id] = None  # it may have been committed before its answer was lost
+            self.look_again()
+            raise
         if taken.last is not None:
             places[due.queue_id] = taken.last
         got = len(taken.messages) + sum(taken.stopped.values())
@@ -303,6 +327,23 @@ class Schedule:
         for state, n in taken.stopped.items():
             self._counts["put_off" if state == State.QUEUED else state] += n
         return got
+
+    async def _return_lost(self, db: Connection, *, transactional: bool) -> int:
+        """Put back what was claimed and not answered; not at the time of a claim of the same kind of messages."""
+        returned = 0
+        for queue_id, since in [*self._lost_claims.items()]:
+            dispatcher_id = self._heartbeat.dispatcher_id
+            if (queue_id < 0) is not transactional or dispatcher_id is None:
+                continue
+            known = self._leaving.union(*(queue.message_ids for queue in self._queues.values()))
+            returned += await return_unknown(db, dispatcher_id, queue_id, known)
+            if since is None:
+                self._lost_claims[queue_id] = time.monotonic()
+            elif time.monotonic() > since + LOST_CLAIM_LASTS:
+                del self._lost_claims[queue_id]
+        if returned:
+            log.warning("messages were put back whose claim had not been answered", messages=returned)
+        return returned
 
     async def _fill(self, room: int) -> None:
         """Take tokens for each sender with a rate limit that has messages to send and is not waiting."""
