@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.db import Connection
-from messaging.outbox.counts import StepCounts, step_counts
+from messaging.outbox.counts import StepCounts, count_differences, step_counts
 from messaging.reasons import Reason
 from messaging.states import RANK, State
 from tests.faults.environment import Environment
@@ -26,7 +26,15 @@ SLACK = 2.0
 """Seconds that a provider may take to note what was handed to it in time."""
 
 _MESSAGES = """
-select m.*, c.name as campaign from message m left join campaign c using (campaign_id) order by message_id
+select
+  m.*, c.name as campaign,
+  case
+    when m.state <> 'queued' then null
+    when exists (select from in_flight f where f.message_id = m.message_id) then 'in flight'
+    when exists (select from queue q where q.message_id = m.message_id) then 'in the queue'
+    else 'in no table'
+  end as place
+from message m left join campaign c using (campaign_id) order by message_id
 """
 _UNKNOWN = """
 -- each time the outcome of a try became unknown, and whose try it was
@@ -220,7 +228,7 @@ def _states_are_true(records: Records, finding: Finding, allowed: AllowedOutcome
     for key, row in records.rows.items():
         state = State(row["state"])
         if state in OPEN:
-            reasons[f"are still {state} ({row['reason']})"] += 1
+            reasons[f"are still {state} ({row.get('place') or row['reason']})"] += 1
         elif records.told.get(key) != state:
             reasons[f"are {state}, and their last event says {records.told.get(key)}"] += 1
         elif state not in LEFT:
@@ -307,6 +315,8 @@ async def _counts_agree(environment: Environment, records: Records, finding: Fin
     claimed = Counter({(step.step_id, state.value): n for step in shown for state, n in step.counts.items()})
     if claimed != recount:
         finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")
+    if differences := await environment.ask(count_differences):
+        finding.broken.append(f"{len(differences)} sums are wrong: {[tuple(row.values()) for row in differences[:3]]}")
 
 
 def _receipts_count(environment: Environment, records: Records, finding: Finding) -> None:
