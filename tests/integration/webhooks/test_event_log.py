@@ -203,8 +203,8 @@ async def test_each_state_change_of_a_ballot_is_sent_once(worker: WebhookWorker,
     assert await types(db) == ["ballot.opened", "ballot.threshold_reached", "ballot.passed"]
     assert (await events(db))[1][1].items() >= {"ballot": "pay-2026", "electorate": 4, "confirmed": 3}.items()
 
-    for claim in claims[:2]:
-        await retract_claim(db, claim, recorder="member", source="link")
+    for retracted in claims[:2]:
+        await retract_claim(db, retracted, recorder="member", source="link")
     await worker.record_new_events()
     worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=20))
     await worker.record_new_events()
