@@ -13,7 +13,11 @@ where s.state in ('running', 'paused') and s.launched_at is not null
         and not exists (
           select from message m
           where m.step_id = x.step_id and m.person_id = x.person_id
-            and (m.state = 'ambiguous' or m.state::text = 'sending' and m.wire_at is not null)
+            and (
+              m.state = 'ambiguous'
+              or m.state = 'queued'
+                and exists (select from in_flight f where f.message_id = m.message_id and f.wire_at is not null)
+            )
         )
     )
   )
@@ -29,7 +33,11 @@ where (step_id, change_id) in (
     and not exists (
       select from message m
       where m.step_id = x.step_id and m.person_id = x.person_id
-        and (m.state = 'ambiguous' or m.state::text = 'sending' and m.wire_at is not null)
+        and (
+          m.state = 'ambiguous'
+          or m.state = 'queued'
+            and exists (select from in_flight f where f.message_id = m.message_id and f.wire_at is not null)
+        )
     )
   order by x.change_id
   limit $2

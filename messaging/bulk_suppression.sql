@@ -39,12 +39,18 @@ left join fresh f using (channel, address, purpose);
 
 -- name: withdraw_addresses
 -- Withdraws messages queued for addresses that have just been suppressed.
-with withdrawn as (
+with dequeued as (
+  delete from queue q
+  using suppression_event e
+  join step s on e.purpose in ('all', s.purpose)
+  join message m on m.step_id = s.step_id and m.channel = e.channel and m.address = e.address
+  where e.event_id = any ($1::bigint[]) and q.message_id = m.message_id
+  returning q.message_id, q.attempt, e.reason
+), withdrawn as (
   update message m
-  set state = 'suppressed', reason = e.reason, changed_at = now()
-  from suppression_event e, step s
-  where e.event_id = any ($1::bigint[]) and m.channel = e.channel and m.address = e.address and m.state = 'queued'
-    and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)
@@ -54,12 +60,18 @@ select count(*) from withdrawn;
 
 -- name: withdraw_people
 -- The same for people who are suppressed at every address.
-with withdrawn as (
+with dequeued as (
+  delete from queue q
+  using suppression_event e
+  join step s on e.purpose in ('all', s.purpose)
+  join message m on m.step_id = s.step_id and m.person_id = case e.channel when 'person' then e.address::bigint end
+  where e.event_id = any ($1::bigint[]) and q.message_id = m.message_id
+  returning q.message_id, q.attempt, e.reason
+), withdrawn as (
   update message m
-  set state = 'suppressed', reason = e.reason, changed_at = now()
-  from suppression_event e, step s
-  where e.event_id = any ($1::bigint[]) and m.person_id = case e.channel when 'person' then e.address::bigint end
-    and m.state = 'queued' and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)
@@ -72,24 +84,28 @@ select count(*) from withdrawn;
 with theirs as materialized (
   select m.message_id, e.event_id
   from suppression_event e
-  join message m on m.step_id is null and m.channel = e.channel and m.address = e.address and m.state::text = 'queued'
+  join message m on m.step_id is null and m.channel = e.channel and m.address = e.address
   where e.event_id = any ($1::bigint[])
   union all
   select m.message_id, e.event_id
   from suppression_event e
   join message m on m.step_id is null and m.person_id = case e.channel when 'person' then e.address::bigint end
-    and m.state::text = 'queued'
   where e.event_id = any ($1::bigint[])
-), withdrawn as (
-  update message m
-  set state = 'suppressed', reason = e.reason, changed_at = now()
-  from theirs
-  join suppression_event e using (event_id)
+), dequeued as (
+  delete from queue q
+  using theirs
+  join suppression_event e on e.event_id = theirs.event_id
   join transactional t on t.message_id = theirs.message_id
-  where m.message_id = theirs.message_id and m.state::text = 'queued' and e.purpose in ('all', t.purpose)
+  where q.message_id = theirs.message_id and e.purpose in ('all', t.purpose)
     and stop_of_transactional(
       t.kind, t.reference, e.channel, e.address, case e.channel when 'person' then e.reason end, e.reason
     ) is not null
+  returning q.message_id, q.attempt, e.reason
+), withdrawn as (
+  update message m
+  set state = 'suppressed', reason = dequeued.reason, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)

@@ -7,11 +7,17 @@ insert into goal (name) values ($1) returning goal_id;
 -- claimed in between. Messages claimed but not yet on the wire are stopped by the last eligibility check.
 with met as (
   insert into goal_met (goal_id, person_id) values ($1, $2) on conflict do nothing
+), dequeued as (
+  delete from queue q
+  using step s
+  join message m on m.step_id = s.step_id and m.person_id = $2
+  where s.goal_id = $1 and q.message_id = m.message_id
+  returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'cancelled', reason = $3, changed_at = now()
-  from step s
-  where m.person_id = $2 and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
+  set state = 'cancelled', reason = $3, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 ), new_events as (
   insert into message_event (message_id, state, source, code)
@@ -29,11 +35,17 @@ delete from goal_met where goal_id = $1 and person_id = $2 returning person_id;
 -- The same for many people at once, whose answers came in one list.
 with met as (
   insert into goal_met (goal_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing
+), dequeued as (
+  delete from queue q
+  using step s
+  join message m on m.step_id = s.step_id and m.person_id = any ($2)
+  where s.goal_id = $1 and q.message_id = m.message_id
+  returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'cancelled', reason = $3, changed_at = now()
-  from step s
-  where m.person_id = any ($2) and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
+  set state = 'cancelled', reason = $3, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 ), new_events as (
   insert into message_event (message_id, state, source, code)

@@ -66,6 +66,22 @@ STATE_GROUPS: Final[Mapping[str, tuple[State, ...]]] = MappingProxyType(
 WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 """States of messages that we withdrew before they left."""
 
+EXCEPTIONAL: Final = frozenset(
+    {
+        State.AMBIGUOUS,
+        State.UNDELIVERED,
+        State.BOUNCED,
+        State.COMPLAINED,
+        State.FAILED,
+        State.CANCELLED,
+        State.SUPPRESSED,
+        State.EXPIRED,
+        State.SKIPPED,
+    }
+)
+"""States of the few messages that ended otherwise than most, or have no outcome yet; as the database's
+`is_exceptional`."""
+
 RECEIPTS: Final = frozenset(
     {
         State.ACCEPTED,

@@ -48,14 +48,18 @@ where s.channel = 'sms' and s.address = $1 and s.purpose = ledger_entry.purpose;
 
 -- name: withdraw_address
 -- Withdraws the messages queued for the address, in the same transaction. Messages claimed but not on the wire are
--- stopped by the last eligibility check. By step, and with the state as text, so that the planner does not scan the
--- whole queue.
-with withdrawn as (
+-- stopped by the last eligibility check.
+with dequeued as (
+  delete from queue q
+  using step s
+  join message m on m.step_id = s.step_id and m.channel = $1 and m.address = $2
+  where q.message_id = m.message_id and ($3 = 'all' or s.purpose = $3)
+  returning q.message_id, q.attempt
+), withdrawn as (
   update message m
-  set state = 'suppressed', reason = $4, changed_at = now()
-  from step s
-  where m.step_id = s.step_id and m.channel = $1 and m.address = $2 and m.state::text = 'queued'
-    and ($3 = 'all' or s.purpose = $3)
+  set state = 'suppressed', reason = $4, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)
@@ -63,11 +67,17 @@ select message_id, 'suppressed', $5, $4 from withdrawn;
 
 -- name: withdraw_person
 -- The same for a person who is suppressed at every address.
-with withdrawn as (
+with dequeued as (
+  delete from queue q
+  using step s
+  join message m on m.step_id = s.step_id and m.person_id = $1
+  where q.message_id = m.message_id and ($2 = 'all' or s.purpose = $2)
+  returning q.message_id, q.attempt
+), withdrawn as (
   update message m
-  set state = 'suppressed', reason = $3, changed_at = now()
-  from step s
-  where m.step_id = s.step_id and m.person_id = $1 and m.state::text = 'queued' and ($2 = 'all' or s.purpose = $2)
+  set state = 'suppressed', reason = $3, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)
@@ -76,20 +86,23 @@ select message_id, 'suppressed', $4, $3 from withdrawn;
 -- name: withdraw_transactional
 -- The same for transactional messages to the address, or to the person if the channel is `person`.
 with theirs as materialized (
-  select message_id from message where step_id is null and channel = $1 and address = $2 and state::text = 'queued'
+  select message_id from message where step_id is null and channel = $1 and address = $2
   union all
-  select message_id from message
-  where step_id is null and person_id = case $1::text when 'person' then $2::bigint end and state::text = 'queued'
-), withdrawn as (
-  update message m
-  set state = 'suppressed', reason = $4, changed_at = now()
-  from theirs
-  join transactional t using (message_id)
-  where m.message_id = theirs.message_id and m.state::text = 'queued'
-    and ($3 = 'all' or t.purpose = $3)
+  select message_id from message where step_id is null and person_id = case $1::text when 'person' then $2::bigint end
+), dequeued as (
+  delete from queue q
+  using theirs
+  join transactional t on t.message_id = theirs.message_id
+  where q.message_id = theirs.message_id and ($3 = 'all' or t.purpose = $3)
     and stop_of_transactional(
       t.kind, t.reference, $1, $2, case $1 when 'person' then $4 end, $4
     ) is not null
+  returning q.message_id, q.attempt
+), withdrawn as (
+  update message m
+  set state = 'suppressed', reason = $4, attempt = dequeued.attempt, changed_at = now()
+  from dequeued
+  where m.message_id = dequeued.message_id and m.state = 'queued'
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)

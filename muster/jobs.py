@@ -26,6 +26,7 @@ from core.outages import REDIS
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
 from messaging.outbox.claim import due_transactional
+from messaging.outbox.counts import compact_counts, mend_recent, mend_stuck
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
@@ -179,6 +180,8 @@ class Jobs:
             await refresh_due(db, self.runtime.clock())
             await compact_turnout(db)
             await compact_answers(db)
+            await compact_counts(db)
+            await mend_stuck(db)
 
     async def _reopen_unanswered(self) -> None:
         async with self.runtime.pool.acquire() as db:
@@ -203,6 +206,7 @@ class Jobs:
             if await archive_due(db, last_close(now, settings.archive_after), PageViews(), now=now):
                 return True
             await _all_of(
+                partial(mend_recent, db),
                 partial(erase_late, db, now - RECEIPTS_COME_FOR),
                 partial(delete_unreachable_places, db, now),
                 partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbound), now=now),

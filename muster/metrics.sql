@@ -1,15 +1,23 @@
 -- name: count_messages
--- Counts messages by one index-only scan, at most every few seconds (see Metrics), and the transactional messages, of
--- which there are few. Archived messages stay counted; test messages do not count.
+-- Counts messages by the sums, at most every few seconds (see Metrics), and the transactional messages, of
+-- which there are few. Archived messages stay counted; test messages do not count. Those in flight are counted as
+-- queued in the sums.
 select state::text as state, sum(n)::bigint as n
 from (
-  select state, count(*) as n from message where step_id is not null group by state
+  select state, sum(n)::bigint as n from message_count where step_id is not null group by state
   union all
   select state, n from step_total
   union all
   select m.state, 1 from transactional t join message m using (message_id) where t.kind <> 'test'
+  union all
+  select moved.state, moved.sign * count(*)
+  from in_flight f
+  cross join (values ('queued'::message_state, -1), ('sending', 1)) as moved (state, sign)
+  where not exists (select from transactional t where t.message_id = f.message_id and t.kind = 'test')
+  group by moved.state, moved.sign
 ) as everywhere
-group by state;
+group by state
+having sum(n) <> 0;
 
 -- name: find_queue_age
 -- How long the longest waiting message has been due, in seconds: reads only the head of the index, for each running
@@ -20,18 +28,18 @@ from (
   from step
   cross join unnest(step.channels) as channel
   cross join lateral (
-    select not_before from message
-    where message.step_id = step.step_id and message.channel = channel and state = 'queued' and not_before <= $1
-    order by not_before limit 1
+    select q.not_before from queue q
+    where q.queue_id = queue_of(step.step_id, channel, null) and q.not_before <= $1
+    order by q.not_before limit 1
   ) as first
   where step.state = 'running'
   union all
   select first.not_before
   from sender
   cross join lateral (
-    select not_before from message
-    where message.step_id is null and message.sender_id = sender.sender_id and state = 'queued' and not_before <= $1
-    order by not_before limit 1
+    select q.not_before from queue q
+    where q.queue_id = queue_of(null, null, sender.sender_id) and q.not_before <= $1
+    order by q.not_before limit 1
   ) as first
 ) as head;
 

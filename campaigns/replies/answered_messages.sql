@@ -6,12 +6,13 @@
 select m.message_id
 from messages_to($1, $2) m
 join sender s using (sender_id)
-where coalesce(m.sent_from, s.address) = any ($3::text[])
-  and least(m.sent_at, m.wire_at) <= $4::timestamptz + interval '5 seconds'
+left join in_flight i on i.message_id = m.message_id -- a reply may come before the outcome is recorded
+where coalesce(m.sent_from, i.sent_from, s.address) = any ($3::text[])
+  and least(m.sent_at, m.wire_at, i.wire_at) <= $4::timestamptz + interval '5 seconds'
   and (
     m.step_id is not null or (select t.kind from transactional t where t.message_id = m.message_id) <> all ($5::text[])
   )
-order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
+order by coalesce(m.sent_at, m.wire_at, i.wire_at) desc, m.message_id desc
 limit 1;
 
 -- name: find_latest_archived
@@ -32,11 +33,12 @@ limit 1;
 -- A message that is answered, with the subject that it, or its conversation, asked about. A message of the kinds in $3
 -- stands for the message that it is about.
 select
-  m.message_id, m.person_id, m.channel, m.address, c.campaign_id, coalesce(m.sent_from, s.address) as sender,
+  m.message_id, m.person_id, m.channel, m.address, c.campaign_id, coalesce(m.sent_from, i.sent_from, s.address) as sender,
   to_jsonb(subject) as subject, m.step_id is null as transactional,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
 from message m
 left join sender s using (sender_id)
+left join in_flight i on i.message_id = m.message_id
 left join step st using (step_id)
 left join campaign c on c.campaign_id = coalesce(
   m.campaign_id, (select began.campaign_id from message_any began where began.message_id = conversation_of(m.message_id))

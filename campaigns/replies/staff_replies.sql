@@ -10,10 +10,11 @@ where m.message_id = $1;
 -- The closed replies whose staff reply has failed since it was queued. The index on failed transactional messages has
 -- few entries; a reply that was opened or closed again since is not among them.
 select distinct on (r.reply_id) r.reply_id, m.message_id, coalesce(m.reason, '') as reason
-from message m
-join transactional t using (message_id)
+from message_exception x
+join message m on m.message_id = x.message_id
+join transactional t on t.message_id = x.message_id
 join reply r on r.reply_id = substring(t.reference from '^reply (\d+): ')::bigint
-where m.step_id is null and m.state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled')
+where x.step_id is null and x.state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled')
   and t.kind = 'staff_reply' and r.state = 'closed' and r.closed_at between m.created_at and m.changed_at
 order by r.reply_id, m.changed_at desc;
 

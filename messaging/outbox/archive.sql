@@ -1,16 +1,14 @@
 -- name: is_sending
 -- Whether anything is being launched or sent, or could be sent now. Messages of a paused sender do not count.
-select exists (
+select exists (select from in_flight where queue_id > 0) or exists (
   select from step s
   where s.state = 'launching'
-    or s.state in ('running', 'paused')
-      and exists (select from message m where m.step_id = s.step_id and m.state = 'sending')
     or s.state = 'running' and exists (
       select from unnest(s.channels) as c (channel)
       join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
       where f.paused_reason is null and exists (
-        select from message m
-        where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued' and m.not_before <= $1
+        select from queue q
+        where q.queue_id = queue_of(s.step_id, c.channel, null) and q.not_before <= $1
       )
     )
 );

@@ -1,16 +1,17 @@
 """Claim due messages for sending; the claiming statement checks the eligibility of each.
 
 A claim commits at once and the connection is free again: no transaction is open while a worker waits for the network.
-Claimed messages belong to a worker for as long as it sends heartbeats (`heartbeat`); the attempt number fences off a
-worker that was declared gone.
+It moves rows from the queue to those in flight, and writes no message but those that it stops or puts off. Claimed
+messages belong to a worker for as long as it sends heartbeats (`heartbeat`); the attempt number fences off a worker
+that was declared gone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -23,6 +24,19 @@ SQL: Final = load_queries(__file__)
 
 TRANSACTIONAL_PRIORITY: Final = 100_000
 """Priority of transactional messages; higher than any step can have."""
+_CHANNEL_NUMBERS: Final = {"sms": 1, "email": 2}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QueuePlace:
+    """Place in a queue: of the last message that was taken from it."""
+
+    not_before: datetime
+    message_id: int
+
+
+HEAD: Final = QueuePlace(datetime(1, 1, 1, tzinfo=UTC), 0)
+"""Place before all messages of a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,11 @@ class DueQueue:
     sender_id: int
     pace: float | None
     caps: list[dict[str, Any]] | None = None
+
+    @property
+    def queue_id(self) -> int:
+        """Its number in the database, as the function `queue_of` has it."""
+        return -self.sender_id if self.step_id is None else self.step_id * 16 + _CHANNEL_NUMBERS[self.channel]
 
     @property
     def key(self) -> tuple[int | None, int]:
@@ -98,27 +117,53 @@ class Claim:
     Attributes:
         messages: to be sent.
         stopped: how many messages the eligibility check withdrew or put off instead, by state.
+        last: the place of the last of all these; None if there were none.
     """
 
     messages: list[ClaimedMessage]
     stopped: dict[str, int]
+    last: QueuePlace | None = None
 
 
-async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[DueQueue]:
-    """Return the steps' queues that have messages due, the most urgent first."""
-    return [DueQueue(**row) for row in await db.fetch(SQL["list_due_queues"], list(channels), now)]
+async def due_queues(
+    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
+) -> list[DueQueue]:
+    """Return the steps' queues that have messages due, the most urgent first.
+
+    Args:
+        db: a connection.
+        channels: their channels.
+        now: the time.
+        taken: by queue, the place after which to look; without one, from the head.
+    """
+    rows = await db.fetch(SQL["list_due_queues"], list(channels), now, *_columns(taken or {}))
+    return [DueQueue(**row) for row in rows]
 
 
-async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[DueQueue]:
-    """Return the senders' queues that have transactional messages due."""
-    return [
-        DueQueue(**row)
-        for row in await db.fetch(SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY)
-    ]
+async def due_transactional(
+    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
+) -> list[DueQueue]:
+    """Return the senders' queues that have transactional messages due; see `due_queues`."""
+    rows = await db.fetch(
+        SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY, *_columns(taken or {})
+    )
+    return [DueQueue(**row) for row in rows]
+
+
+def _columns(taken: Mapping[int, QueuePlace]) -> tuple[list[int], list[datetime], list[int]]:
+    places = taken.values()
+    return list(taken), [place.not_before for place in places], [place.message_id for place in places]
 
 
 async def claim(
-    db: Connection, due: DueQueue, *, limit: int, now: datetime, dispatcher_id: int, caps: Sequence[Cap] = ()
+    db: Connection,
+    due: DueQueue,
+    *,
+    limit: int,
+    now: datetime,
+    dispatcher_id: int,
+    caps: Sequence[Cap] = (),
+    after: QueuePlace = HEAD,
 ) -> Claim:
     """Claim up to `limit` due messages of one step by one channel.
 
@@ -129,38 +174,39 @@ async def claim(
         now: the time at which quiet hours, windows, caps and deadlines are checked.
         dispatcher_id: the worker that claims them.
         caps: the organisation's, for steps that are not exempt.
+        after: where to begin: what was taken before lies in the index for as long as an open transaction may see it.
     """
+    place = (after.not_before, after.message_id)
     if due.step_id is None:
-        return await _claim_transactional(db, due, limit, now, dispatcher_id)
+        rows = await db.fetch(SQL["claim_transactional"], due.sender_id, due.channel, now, limit, dispatcher_id, *place)
+        return _claim(
+            rows,
+            lambda row: ClaimedTransactional(
+                row[0], row[1], row[2], {}, row[3], dispatcher_id, kind=row[6], content=row[7], concealed=row[8],
+                in_reply_to=row[9], thread=row[10], send_before=row[11],
+            ),
+        )  # fmt: skip
     held_to = effective(due.caps, caps)
-    arguments = (due.step_id, due.channel, now, limit, dispatcher_id, held_to)
+    arguments = (due.step_id, due.channel, now, limit, dispatcher_id, held_to, *place)
     if held_to:
         async with db.transaction():
             await db.execute(SQL["lock_caps"])
             rows = await db.fetch(SQL["claim"], *arguments)
     else:
         rows = await db.fetch(SQL["claim"], *arguments)
-    messages: list[ClaimedMessage] = []
-    stopped: dict[str, int] = {}
-    for message_id, attempt, address, variables, sender_id, state in rows:
-        if state == "sending":
-            messages.append(ClaimedMessage(message_id, attempt, address, variables, sender_id, dispatcher_id))
-        else:
-            stopped[state] = stopped.get(state, 0) + 1
-    return Claim(messages, stopped)
+    return _claim(rows, lambda row: ClaimedMessage(row[0], row[1], row[2], row[6], row[3], dispatcher_id))
 
 
-async def _claim_transactional(db: Connection, due: DueQueue, limit: int, now: datetime, dispatcher_id: int) -> Claim:
+def _claim(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], ClaimedMessage]) -> Claim:
+    """Sort the rows of a claim, which begin and end alike, into messages to be sent and others that were stopped."""
     messages: list[ClaimedMessage] = []
     stopped: dict[str, int] = {}
-    for row in await db.fetch(SQL["claim_transactional"], due.sender_id, due.channel, now, limit, dispatcher_id):
-        columns = dict(row)
-        state = columns.pop("state")
-        if state == "sending":
-            messages.append(ClaimedTransactional(variables={}, dispatcher_id=dispatcher_id, **columns))
+    for row in rows:
+        if (state := row[4]) == "sending":
+            messages.append(read(row))
         else:
             stopped[state] = stopped.get(state, 0) + 1
-    return Claim(messages, stopped)
+    return Claim(messages, stopped, QueuePlace(rows[-1][5], rows[-1][0]) if rows else None)
 
 
 async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
@@ -176,6 +222,23 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
     claimed_row = await db.fetchrow(SQL["read_transactional"], row["message_id"])
     assert claimed_row is not None
     return ClaimedTransactional(*fields, **claimed_row)
+
+
+async def return_unknown(db: Connection, dispatcher_id: int, queue_id: int, known: Collection[int]) -> int:
+    """Put back what a worker has claimed from a queue without knowing it; return how many messages that were.
+
+    Args:
+        db: a connection.
+        dispatcher_id: the worker.
+        queue_id: number of the queue.
+        known: messages that the worker has claimed and not yet recorded an intent for.
+    """
+    unknown = await db.fetch(SQL["list_unknown_claims"], dispatcher_id, queue_id, known)
+    if not unknown:
+        return 0
+    message_ids, attempts = zip(*unknown, strict=True)
+    returned: int = await db.fetchval(SQL["hand_back"], message_ids, attempts)
+    return returned
 
 
 async def hand_back(db: Connection, messages: Sequence[ClaimedMessage]) -> int:

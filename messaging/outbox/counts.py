@@ -9,16 +9,24 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+import structlog
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
+from messaging.reasons import Reason
 from messaging.states import STATE_GROUPS, State
 
 SQL: Final = load_queries(__file__)
 
 RATE_WINDOW: Final = 20.0
 """Seconds the rate is measured over."""
+MIN_COMPACTED: Final = 1_000
+"""Changes of a step's sums that are worth folding; as many are added up in well under a millisecond."""
+MAX_COMPACTED: Final = 50_000
+"""Changes folded in one statement."""
 _WENT: Final = frozenset((*STATE_GROUPS["delivered"], *STATE_GROUPS["sent"]))
 """States of messages that were sent."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,10 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     steps = await db.fetch(SQL["list_steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
     counted = await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW)
-    for group in counted + await db.fetch(SQL["count_archived"], list(groups)):
+    for group in counted + await db.fetch(SQL["count_partially"], list(groups), RATE_WINDOW):
         groups[group["step_id"]].append(group)
-    return [_count(step, groups[step["step_id"]]) for step in steps]
+    in_flight = {row["step_id"]: row["n"] for row in await db.fetch(SQL["count_in_flight"], list(groups))}
+    return [_count(step, groups[step["step_id"]], in_flight.get(step["step_id"], 0)) for step in steps]
 
 
 async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Record]:
@@ -73,13 +82,54 @@ async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Recor
     return await db.fetch(SQL["count_by_channel"], campaign_id)
 
 
-def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts:
+async def compact_counts(db: Connection) -> int:
+    """Fold changes of the sums together where there are many; return how many were folded."""
+    folded: int = await db.fetchval(SQL["compact_counts"], MIN_COMPACTED, MAX_COMPACTED)
+    return folded
+
+
+async def count_differences(db: Connection) -> list[asyncpg.Record]:
+    """Count the messages again, and return the sums that say otherwise, with what is missing from each.
+
+    Reads all messages of the outbox.
+    """
+    return await db.fetch(SQL["find_differences"])
+
+
+async def mend_stuck(db: Connection) -> int:
+    """Count the messages of steps again that cannot finish because of their sums; return how many sums were wrong."""
+    return await _mend(db, "list_stuck")
+
+
+async def mend_recent(db: Connection) -> int:
+    """Count the messages of all steps again that have changed lately; return how many sums were wrong."""
+    return await _mend(db, "list_recent")
+
+
+async def _mend(db: Connection, which: str) -> int:
+    wrong = 0
+    for step in await db.fetch(SQL[which]):
+        mended = await db.fetch(SQL["mend_step"], step["step_id"], timeout=STATEMENT_TIMEOUT)
+        if mended:
+            wrong += len(mended)
+            log.warning("sums of a step were wrong and have been mended", step_id=step["step_id"], sums=len(mended))
+    return wrong
+
+
+def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: int) -> StepCounts:
     counts: Counter[State] = Counter()
     reasons, remarks = Counter[str](), Counter[str]()
+    over = step["state"] == "cancelled"
     for group in groups:
         counts[State(group["state"])] += group["n"]
-        if group["reason"]:
+        if group["reason"] and not (over and group["state"] == State.QUEUED):
             (remarks if State(group["state"]) in _WENT else reasons)[group["reason"]] += group["n"]
+    taken = min(in_flight, counts[State.QUEUED])  # the one may have been read a moment after the other
+    counts[State.QUEUED], counts[State.SENDING] = counts[State.QUEUED] - taken, counts[State.SENDING] + taken
+    if over:  # none of them leaves any more, and a million take minutes to be written
+        withdrawn = counts.pop(State.QUEUED)
+        counts[State.CANCELLED] += withdrawn
+        reasons[Reason.CAMPAIGN_CANCELLED] += withdrawn
     age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else RATE_WINDOW
     rate = sum(group["lately"] for group in groups) / min(RATE_WINDOW, max(age, 1.0))
     waiting = counts[State.QUEUED] + counts[State.SENDING]
@@ -90,7 +140,7 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
         template=step["template"],
         state=step["state"],
         counts=dict(+counts),
-        reasons=dict(reasons),
+        reasons=dict(+reasons),
         segments=sum(group["segments"] for group in groups),
         rate_per_second=rate,
         seconds_left=left,

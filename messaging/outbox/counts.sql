@@ -10,9 +10,9 @@ select
     select min(first.not_before)
     from unnest(s.channels) as c (channel)
     cross join lateral (
-      select m.not_before from message m
-      where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued'
-      order by m.not_before
+      select q.not_before from queue q
+      where q.queue_id = queue_of(s.step_id, c.channel, null)
+      order by q.not_before
       limit 1
     ) as first
     where s.dated is not null
@@ -24,40 +24,172 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: count_steps
--- Counts messages, segments and rate in one pass over one index, without reading the table, also under the policy of a region.
--- Archived messages are a few rows of totals, whose number never grows; for a region see count_archived.
-select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
-  count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
-from message
+-- Messages, segments and rate by the sums, which are a few rows, whatever they count. Archived messages are totals, too.
+-- What is in flight is counted as queued there; count_in_flight says how many that is. For a region see count_partially.
+select step_id, state, reason, sum(n)::bigint as n, sum(segments)::bigint as segments,
+  coalesce(sum(sent) filter (where at > now() - $2::float8 * interval '1 second'), 0)::bigint as lately
+from message_count
 where step_id = any ($1::bigint[])
 group by step_id, state, reason
+having sum(n) <> 0 or sum(segments) <> 0 or sum(sent) <> 0
 union all
 select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
 
--- name: count_archived
--- The same for archived messages, for readers who see only a part of the organisation: totals count everybody, so they
--- are not for them. For all other readers it finds nothing, and does not look.
-select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments, 0 as lately
+-- name: count_in_flight
+-- How many messages of each step workers have taken.
+select f.queue_id / 16 as step_id, count(*) as n
+from in_flight f
+where f.queue_id / 16 = any ($1::bigint[]) and f.queue_id > 0
+group by 1;
+
+-- name: count_partially
+-- The same for readers who see only a part of the organisation: sums and totals count everybody, so they are not for
+-- them. For all other readers it finds nothing, and does not look.
+select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0)::bigint as segments,
+  count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
+from message
+where (select scope_is_partial()) and step_id = any ($1::bigint[])
+group by step_id, state, reason
+union all
+select step_id, state, reason, count(*), coalesce(sum(segments), 0)::bigint, 0
 from message_archive
 where (select scope_is_partial()) and step_id = any ($1::bigint[])
 group by step_id, state, reason;
 
 -- name: count_by_channel
--- Counts messages by channel, for the page of one campaign only: it reads every message of the campaign, and of
--- archived messages the totals, or the messages themselves, as above.
+-- Messages by channel: the sums and totals, or for readers of a part the messages themselves, as above. What is in flight
+-- is counted as queued there, too. What waits of a cancelled step is being withdrawn, and leaves no more.
+with steps as materialized (
+  select step_id, state as step_state from step where campaign_id = $1
+), flying as materialized (
+  select f.queue_id / 16 as step_id, m.channel, count(*) as n
+  from in_flight f
+  join message m on m.message_id = f.message_id and m.state = 'queued'
+  where f.queue_id > 0 and f.queue_id / 16 in (select step_id from steps)
+  group by 1, 2
+)
 select
-  step_id, channel, state::text as state, count(*) as n,
-  coalesce(sum(segments), 0)::bigint as segments
-from message
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-union all
-select step_id, channel, state::text, sum(n)::bigint, sum(segments)::bigint
-from step_total
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-union all
-select step_id, channel, state::text, count(*), coalesce(sum(segments), 0)::bigint
-from message_archive
-where (select scope_is_partial()) and step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state;
+  step_id, channel, case when step_state = 'cancelled' and state = 'queued' then 'cancelled' else state::text end as state,
+  sum(n)::bigint as n, sum(segments)::bigint as segments
+from (
+  select step_id, channel, state, sum(n) as n, sum(segments) as segments
+  from message_count
+  where step_id in (select step_id from steps)
+  group by step_id, channel, state
+  union all
+  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
+  from message
+  where (select scope_is_partial()) and step_id in (select step_id from steps)
+  group by step_id, channel, state
+  union all
+  select step_id, channel, s.state, s.change * n, 0
+  from flying
+  cross join (values ('queued'::message_state, -1), ('sending', 1)) as s (state, change)
+  union all
+  select step_id, channel, state, n, segments from step_total where step_id in (select step_id from steps)
+  union all
+  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
+  from message_archive
+  where (select scope_is_partial()) and step_id in (select step_id from steps)
+  group by step_id, channel, state
+) as counted
+join steps using (step_id)
+group by 1, 2, 3
+having sum(n) <> 0;
+
+-- name: compact_counts
+-- Folds changes of the sums together where there are many: to seconds, those older than twenty minutes to minutes, and
+-- than two days to days. Rows that another worker is folding are left out; what adds up to nothing goes.
+with many as (
+  select coalesce(step_id, 0) as step, coalesce(sender_id, 0) as sender, grain
+  from message_count
+  where grain = 0
+    or grain = 1 and at < now() - interval '20 minutes'
+    or grain = 2 and at < now() - interval '2 days'
+  group by 1, 2, 3
+  having count(*) >= $1
+), chosen as materialized (
+  select c.ctid as place
+  from message_count c
+  where (coalesce(c.step_id, 0), coalesce(c.sender_id, 0), c.grain) in (select step, sender, grain from many)
+    and (
+      c.grain = 0 or c.grain = 1 and c.at < now() - interval '20 minutes' or c.grain = 2 and c.at < now() - interval '2 days'
+    )
+  limit $2
+  for update skip locked
+), taken as (
+  delete from message_count c using chosen where c.ctid = chosen.place returning c.*
+), folded as (
+  insert into message_count (step_id, sender_id, channel, state, reason, at, grain, n, sent, segments)
+  select
+    step_id, sender_id, channel, state, reason,
+    date_trunc(case grain when 0 then 'second' when 1 then 'minute' else 'day' end, at, 'UTC'), grain + 1, sum(n), sum(sent),
+    sum(segments)
+  from taken
+  group by 1, 2, 3, 4, 5, 6, 7
+  having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0
+)
+select count(*) from taken;
+
+-- name: find_differences
+-- Where the sums say otherwise than the messages, in one snapshot: by step, sender, channel, state and reason.
+select
+  step_id, sender_id, channel, state, reason, sum(n)::bigint as n, sum(sent)::bigint as sent, sum(segments)::bigint as segments
+from (
+  select step_id, sender_id, channel, state, reason, count(*) as n, count(sent_at) as sent, coalesce(sum(segments), 0) as segments
+  from message
+  group by 1, 2, 3, 4, 5
+  union all
+  select step_id, sender_id, channel, state, reason, -n, -sent, -segments from message_count
+) as both_ways
+group by 1, 2, 3, 4, 5
+having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0;
+
+-- name: list_stuck
+-- Running steps of which something waits by the sums, and nothing by the tables.
+select s.step_id
+from step s
+where s.state = 'running'
+  and (
+    select sum(c.n) from message_count c
+    where c.step_id = s.step_id and c.state in ('queued', 'sending', 'ambiguous')
+  ) <> 0
+  and not exists (
+    select from unnest(s.channels) as c (channel) join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
+  )
+  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (
+    -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days
+    select from (
+      select x.message_id
+      from message_exception x
+      where x.step_id = s.step_id and x.state = 'ambiguous'
+      order by x.reason, x.message_id
+      limit 1
+    ) as first_one
+  )
+  and not exists (select from outbox_move);
+
+-- name: list_recent
+-- Steps that have changed lately.
+select step_id from step where state <> 'planned' and (finished_at is null or finished_at > now() - interval '1 day');
+
+-- name: mend_step
+-- Adds to the sums of a step what they lack. One statement, whose snapshot has each change of a message with its sum, or
+-- neither; dated long ago, so that no rate of the last seconds or hours counts it.
+insert into message_count (step_id, sender_id, channel, state, reason, at, grain, n, sent, segments)
+select
+  step_id, sender_id, channel, state, reason, date_trunc('day', now() - interval '4 days', 'UTC'), 3, sum(n), sum(sent), sum(segments)
+from (
+  select step_id, sender_id, channel, state, reason, count(*) as n, count(sent_at) as sent, coalesce(sum(segments), 0) as segments
+  from message
+  where step_id = $1 and not exists (select from outbox_move)
+  group by 1, 2, 3, 4, 5
+  union all
+  select step_id, sender_id, channel, state, reason, -n, -sent, -segments
+  from message_count
+  where step_id = $1 and not exists (select from outbox_move)
+) as both_ways
+group by 1, 2, 3, 4, 5
+having sum(n) <> 0 or sum(sent) <> 0 or sum(segments) <> 0
+returning state, reason, n;

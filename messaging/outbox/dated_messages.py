@@ -17,9 +17,6 @@ from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 
-_FENCED: Final = "m.attempt + (m.state::text = 'sending')::int"
-"""Attempt number of a message that is taken back from a worker: the worker's later hand-back no longer counts."""
-
 
 @dataclass(frozen=True, slots=True)
 class DatedMessage:
@@ -52,9 +49,34 @@ class DatedMessage:
 
 async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> dict[int, DatedMessage]:
     """Lock the messages of a step to some people until the transaction ends; return them by person."""
-    await db.execute(SQL["lock_messages"], step_id, people)
+    moving = True
+    while moving:  # workers go on claiming and handing back, and do not lock the messages themselves
+        locked = [
+            row["message_id"]
+            for query in ("lock_waiting", "lock_claimed")
+            for row in await db.fetch(SQL[query], step_id, people)
+        ]
+        await db.execute(SQL["lock_messages"], step_id, people)
+        moving = await db.fetchval(SQL["count_moving"], step_id, people, locked) > 0
     rows = await db.fetch(SQL["read_locked"], step_id, people)
     return {row["person_id"]: DatedMessage(**{**row, "state": State(row["state"])}) for row in rows}
+
+
+_TAKEN_BACK: Final = """
+    taken_back as (
+      delete from in_flight f using changed c where f.message_id = c.message_id and f.wire_at is null returning f.*
+    )
+"""
+"""Takes changed messages back from workers that have claimed them; each begins its next try with another number."""
+_TAKING_EVENTS: Final = """
+    insert into message_event (message_id, at, state, source, code, detail)
+    select message_id, at, state, source, code, detail from (
+      select
+        t.message_id, t.taken_at as at, 1 as n, 'sending'::message_state as state, 'worker' as source, null as code,
+        jsonb_build_object('attempt', t.attempt, 'by', d.name) as detail
+      from taken_back t
+      left join dispatcher d on d.dispatcher_id = t.dispatcher_id
+"""
 
 
 async def update_messages(
@@ -91,17 +113,21 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
     sql = f"""
         with fresh as ({query}), changed as (
           update message m
-          set variables = fresh.variables, state = 'queued', attempt = {_FENCED}, changed_at = ${len(parameters) + 2}
+          set variables = fresh.variables, changed_at = ${len(parameters) + 2}
           from fresh
           join message before on before.step_id = ${len(parameters) + 1} and before.person_id = fresh.person_id
-          where m.message_id = before.message_id
-            and (m.state = 'queued' or m.state::text = 'sending' and m.wire_at is null)
+          where m.message_id = before.message_id and m.state = 'queued'
+            and not exists (select from in_flight f where f.message_id = m.message_id and f.wire_at is not null)
             and m.variables is distinct from fresh.variables
-          returning m.message_id, before.state as was
-        ), taken_back as (
-          insert into message_event (message_id, state, source, code)
-          select message_id, 'queued', 'dates', 'handed_back' from changed where was = 'sending'
-        )
+          returning m.message_id
+        ), {_TAKEN_BACK}, waiting as (
+          insert into queue (message_id, queue_id, not_before, date_at, attempt)
+          select message_id, queue_id, not_before, date_at, attempt + 1 from taken_back
+        ), new_events as (
+          {_TAKING_EVENTS}
+          union all
+          select message_id, now(), 2, 'queued', 'dates', 'handed_back', null from taken_back
+        ) as line order by message_id, n)
         select count(*) from changed
     """  # noqa: S608  # the query is of our own .sql files
     changed: int = await db.fetchval(sql, *parameters, step_id, at)
@@ -134,20 +160,39 @@ def _update_query(query: str, parameters: int) -> str:
               sender_id = case w.channel when 'sms' then {sms}::bigint when 'email' then {email}::bigint end,
               variables = case w.state when 'queued' then w.variables else m.variables end,
               time_zone = w.time_zone,
-              not_before = coalesce(w.not_before, m.not_before),
-              dispatcher_id = null, attempt = {_FENCED}, changed_at = {at}::timestamptz
+              not_before = coalesce(w.not_before, q.not_before, f.not_before, m.not_before),
+              attempt = coalesce(q.attempt, f.attempt + 1, m.attempt),
+              changed_at = {at}::timestamptz
           from wanted w
-          where m.step_id = {step}::bigint and m.person_id = w.person_id
-            and (m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
-                 or m.state::text = 'sending' and m.wire_at is null)
-          returning m.message_id, m.person_id, m.state, m.not_before
+          join message before on before.step_id = {step}::bigint and before.person_id = w.person_id
+          left join queue q on q.message_id = before.message_id
+          left join in_flight f on f.message_id = before.message_id
+          where m.message_id = before.message_id and f.wire_at is null
+            and m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
+          returning
+            m.message_id, m.person_id, m.state, m.not_before, m.date_at, m.attempt, before.state as was,
+            queue_of(m.step_id, m.channel, m.sender_id) as queue_id
+        ), left_queue as (
+          delete from queue q using changed c where q.message_id = c.message_id and c.state <> 'queued'
+        ), moved as (
+          update queue q
+          set queue_id = c.queue_id, not_before = c.not_before, date_at = c.date_at
+          from changed c
+          where q.message_id = c.message_id and c.state = 'queued'
+        ), {_TAKEN_BACK}, waiting as (
+          insert into queue (message_id, queue_id, not_before, date_at, attempt)
+          select c.message_id, c.queue_id, c.not_before, c.date_at, c.attempt
+          from taken_back
+          join changed c using (message_id)
+          where c.state = 'queued' and c.was = 'queued'
         ), new_events as (
-          insert into message_event (message_id, at, state, source, code, detail)
+          {_TAKING_EVENTS}
+          union all
           select
-            c.message_id, {at}, c.state, 'dates', e.code,
+            c.message_id, {at}, 2, c.state, 'dates', e.code,
             case c.state when 'queued' then jsonb_build_object('until', c.not_before) end
           from changed c
           left join unnest({people}::bigint[], {codes}::text[]) as e (person_id, code) using (person_id)
-        )
+        ) as line order by message_id, n)
         select count(*) from changed
     """  # noqa: S608  # the query is of our own .sql files

@@ -1,20 +1,46 @@
+-- name: lock_waiting
+-- Locks what waits of a step's messages to some people, in the order of their ids, as all statements do; before the
+-- messages, as claims do.
+select q.message_id
+from message m
+join queue q on q.message_id = m.message_id
+where m.step_id = $1 and m.person_id = any ($2::bigint[])
+order by q.message_id
+for update of q;
+
+-- name: lock_claimed
+-- Locks what workers have taken and not put on the wire: their intents wait, and find it changed.
+select f.message_id
+from message m
+join in_flight f on f.message_id = m.message_id
+where m.step_id = $1 and m.person_id = any ($2::bigint[]) and f.wire_at is null
+order by f.message_id
+for update of f;
+
 -- name: lock_messages
--- Locks messages in the order of their ids, as all statements do.
+-- Locks the messages themselves.
 select from message where step_id = $1 and person_id = any ($2::bigint[]) order by message_id for update;
+
+-- name: count_moving
+-- How many of the messages a worker has taken or put back between the locks, so that the lock missed them.
+select count(*)
+from message m
+where m.step_id = $1 and m.person_id = any ($2::bigint[]) and m.state = 'queued' and m.message_id <> all ($3::bigint[])
+  and not exists (select from in_flight f where f.message_id = m.message_id and f.wire_at is not null);
 
 -- name: read_locked
 -- The locked messages, read after the lock, because a worker that held it may have claimed or sent some meanwhile. A
 -- message that a worker has claimed and not put on the wire can still be changed: the worker's intent then finds it
 -- changed. An erased message stays as it is.
 select
-  m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
-  m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
+  m.message_id, m.person_id, case when f.message_id is null then m.state else 'sending' end::text as state, m.reason, m.channel,
+  m.address, m.date_at,
+  m.state = 'queued' and f.wire_at is null as waits,
   (
-    m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
-    or m.state = 'sending' and m.wire_at is null
+    m.state in ('skipped', 'suppressed', 'cancelled', 'expired') or m.state = 'queued' and f.wire_at is null
   ) and coalesce(m.address, '') !~ '^erased-' as unsent,
   m.state in ('accepted', 'sent', 'delivered', 'read') as sent,
-  m.state not in ('queued', 'sending', 'ambiguous') as over,
+  m.state not in ('queued', 'ambiguous') as over,
   not may_have_left(m) as movable,
   case m.reason when 'date_moved_late' then (
     select (e.detail ->> 'date')::timestamptz from message_event e
@@ -23,6 +49,7 @@ select
     limit 1
   ) end as moved_to
 from message m
+left join in_flight f on f.message_id = m.message_id and m.state = 'queued'
 where m.step_id = $1 and m.person_id = any ($2::bigint[]);
 
 -- name: note_late_moves

@@ -32,12 +32,20 @@ select message_id from message where message_id = any ($1::bigint[]) order by me
 
 -- name: withdraw
 -- Withdraws messages that have not left, and messages of unknown outcome, because their provider cannot be asked any
--- more. Claimed messages are stopped by the last eligibility check, because the person is suppressed.
-with withdrawn as (
-  update message
-  set state = 'suppressed', reason = 'erased', changed_at = now()
-  where message_id = any ($1::bigint[]) and state::text in ('queued', 'ambiguous')
-  returning message_id
+-- more. Claimed messages, and those being claimed at this moment, are stopped by the last eligibility check, because the
+-- person is suppressed: the erasure has locked the messages, so it waits for nobody's queue.
+with waiting as materialized (
+  select message_id from queue where message_id = any ($1::bigint[]) for update skip locked
+), dequeued as (
+  delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt
+), withdrawn as (
+  update message m
+  set state = 'suppressed', reason = 'erased', attempt = coalesce(g.attempt, m.attempt), changed_at = now()
+  from unnest($1::bigint[]) as wanted (message_id)
+  left join dequeued g using (message_id)
+  where m.message_id = wanted.message_id
+    and (m.state = 'ambiguous' or m.state = 'queued' and g.message_id is not null)
+  returning m.message_id
 ), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'suppressed', 'staff', 'erased' from withdrawn
@@ -46,14 +54,15 @@ select count(*) from withdrawn;
 
 -- name: empty_messages
 -- Empties the variables of each. A message on its way keeps its provider's id, because its receipts find it by that.
--- The other ids go, because with them the provider could still say whose the messages were.
+-- The other ids go, because with them the provider could still say whose the messages were; its words, too, as they may
+-- quote the address.
 update message
-set variables = '{}', date_at = null,
-    provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
+set variables = '{}', date_at = null, accepted_reply = case when accepted_reply is not null then '' end,
+    provider_id = case when state in ('queued', 'accepted', 'sent') then provider_id end
 where message_id = any ($1::bigint[])
   and (
-    variables <> '{}' or date_at is not null
-    or provider_id is not null and state not in ('sending', 'accepted', 'sent')
+    variables <> '{}' or date_at is not null or accepted_reply <> ''
+    or provider_id is not null and state not in ('queued', 'accepted', 'sent')
   );
 
 -- name: empty_transactional
@@ -108,7 +117,7 @@ delete from soft_bounce where message_id = any ($1::bigint[]) or address = any (
 
 -- name: count_in_flight
 -- How many messages are on the wire: their outcomes will be recorded with the provider's words.
-select count(*) from message where message_id = any ($1::bigint[]) and state::text = 'sending';
+select count(*) from in_flight where message_id = any ($1::bigint[]);
 
 -- name: empty_history
 -- Removes providers' words recorded after the person was erased, because they quote addresses.

@@ -44,7 +44,7 @@ worker can have missed a whole lease."""
 LEASE_MARGIN: Final = 3.0
 """Seconds before the end of its lease at which a worker stops sending: more than the time between its check and the
 last byte."""
-OUTBOX_VERSION: Final = 1
+OUTBOX_VERSION: Final = 2
 """Version of the outbox that this program works with, as the database's function `outbox_version` has it."""
 SUSPENDED_AFTER: Final = 5.0
 """Least seconds of delay of a heartbeat that mean that the whole process was suspended."""

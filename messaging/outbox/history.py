@@ -12,7 +12,7 @@ from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.times_in_words import moment_in_words
 from messaging.reasons import SENTENCES, Reason, sentence
-from messaging.states import STATE_SENTENCES, State
+from messaging.states import EXCEPTIONAL, STATE_SENTENCES, State
 
 SQL: Final = load_queries(__file__)
 
@@ -25,6 +25,8 @@ _EVENT_SENTENCES: Final[Mapping[str, str]] = {
 """Sentences for events that do not change an email's state, by the kind of event or its code."""
 _AUTO_RESPONSES: Final = frozenset({"auto_response", "auto_reply"})
 """Codes of a machine's answer; the second is in the ledger of databases from before 30 November 2026."""
+_STORED: Final = {State.SENDING: State.QUEUED}
+"""States that messages are stored under, where that is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +183,13 @@ async def list_messages(
         limit: most messages.
     """
     wanted = None if states is None else [state.value for state in states]
-    return [
-        MessageLine(**row) for row in await db.fetch(SQL["list_messages"], campaign_id, wanted, reason, after, limit)
-    ]
+    arguments = (campaign_id, wanted, reason, after, limit)
+    if states and EXCEPTIONAL.issuperset(states):
+        rows = await db.fetch(SQL["list_exceptions"], *arguments)
+    else:
+        stored = None if states is None else [_STORED.get(state, state).value for state in states]
+        rows = await db.fetch(SQL["list_messages"], *arguments, stored)
+    return [MessageLine(**row) for row in rows]
 
 
 def _event(

@@ -2,15 +2,16 @@
 -- How many messages are held for manual review, and how many an open alert names.
 select count(*)::int as held_count,
   (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as alerted
-from message
+from message_exception
 where state = 'ambiguous' and reason = 'held';
 
 -- name: list_held
 -- Held messages, all or those selected, in the order of their ids; transactional ones have no step.
 select m.message_id, m.campaign_id, s.position, m.channel, m.address, m.wire_at
-from message m
-left join step s using (step_id)
-where m.state = 'ambiguous' and m.reason = 'held'
+from message_exception x
+join message m on m.message_id = x.message_id
+left join step s on s.step_id = m.step_id
+where x.state = 'ambiguous' and x.reason = 'held'
   and ($1::bigint[] is null or m.message_id = any ($1) or m.address = any ($2::text[]))
   and ($3::bigint is null or m.campaign_id = $3)
   and ($4::int is null or s.position = $4)
@@ -31,10 +32,10 @@ with settled as (
       sent_at = case when $1 then m.sent_at else coalesce(m.sent_at, m.wire_at, now()) end,
       wire_at = case when $1 then null else m.wire_at end,
       changed_at = clock_timestamp()
-  from message held
-  left join step s using (step_id)
-  where ($4::bigint[] is null or m.message_id = any ($4)) and m.state = 'ambiguous' and m.reason = 'held'
-    and held.message_id = m.message_id
+  from message_exception held
+  left join step s on s.step_id = held.step_id
+  where held.state = 'ambiguous' and held.reason = 'held' and ($4::bigint[] is null or held.message_id = any ($4))
+    and m.message_id = held.message_id and m.state = 'ambiguous' and m.reason = 'held'
   returning m.message_id, m.state, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code, detail)

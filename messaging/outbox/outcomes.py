@@ -71,6 +71,26 @@ async def record_outcomes(
         The state of each message in `intents`: `sending` ones may now go on the wire, the others were stopped by the
         last eligibility check. Messages that are no longer this worker's are left out.
     """
+    granted: dict[int, State] = {}
+    if all(_is_ordinary(outcome) for outcome in outcomes):
+        rows = await db.fetch(
+            SQL["record_acceptances"],
+            [outcome.message_id for outcome in outcomes],
+            [outcome.attempt for outcome in outcomes],
+            [_storable(outcome.code) for outcome in outcomes],
+            [outcome.provider_id for outcome in outcomes],
+            [outcome.segments for outcome in outcomes],
+            *_columns(intents),
+            now,
+            source,
+        )
+        granted = {message_id: State.SENDING for message_id, wired in rows if wired}
+        landed = {message_id for message_id, wired in rows if not wired}
+        outcomes = [outcome for outcome in outcomes if outcome.message_id not in landed]
+        intents = [intent for intent in intents if intent.message_id not in granted]
+        if not outcomes and not intents:
+            return granted
+    ids, attempts, confirms, unsubscribes, providers, numbers = _columns(intents)
     rows = await db.fetch(
         SQL["record_outcomes"],
         [outcome.message_id for outcome in outcomes],
@@ -82,16 +102,34 @@ async def record_outcomes(
         [outcome.delay for outcome in outcomes],
         [outcome.provider_id for outcome in outcomes],
         [outcome.segments for outcome in outcomes],
+        ids,
+        attempts,
+        confirms,
+        unsubscribes,
+        source,
+        now,
+        providers,
+        numbers,
+    )
+    return granted | {message_id: State(state) for message_id, state in rows}
+
+
+def _is_ordinary(outcome: Outcome) -> bool:
+    """Tell whether a first try was accepted, with nothing more to be said about it."""
+    return outcome.state is State.ACCEPTED and outcome.attempt == 1 and outcome.reply is None and outcome.reason is None
+
+
+def _columns(
+    intents: Sequence[Intent],
+) -> tuple[list[int], list[int], list[bytes | None], list[bytes | None], list[str | None], list[str | None]]:
+    return (
         [intent.message_id for intent in intents],
         [intent.attempt for intent in intents],
         [intent.confirm for intent in intents],
         [intent.unsubscribe for intent in intents],
-        source,
-        now,
         [intent.provider for intent in intents],
         [intent.sent_from for intent in intents],
     )
-    return {message_id: State(state) for message_id, state in rows}
 
 
 def _storable(words: str | None) -> str | None:

@@ -344,8 +344,8 @@ class Pipeline:
         if left:
             await self._outcome_writer.write(left, [], refusals)
             await self._alert_providers()
-        if not self._schedule.empty:
-            self._counts["handed_back"] += await self._schedule.hand_back()
+        if returned := await self._schedule.hand_back():
+            self._counts["handed_back"] += returned
 
     async def _alert_if_slowed(self) -> None:
         """Raise an alert when a provider has slowed a sender down for long; resolve it when it accepts again."""

@@ -161,7 +161,8 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
     named: dict[str, int] = {}
     if theirs:
         named = {row["provider_id"]: row["message_id"] for row in await db.fetch(SQL["find_messages"], list(theirs))}
-    rows = await db.fetch(SQL["find_receipted"], [*ids, *named.values()])
+    locked = [row["message_id"] for row in await db.fetch(SQL["lock_receipted"], [*ids, *named.values()])]
+    rows = await db.fetch(SQL["find_receipted"], locked)
     known: dict[int | str | None, _Message] = {
         row["message_id"]: _Message(row, State(row["state"]), set(), 0, row["provider_id"]) for row in rows
     }
@@ -233,6 +234,9 @@ def _try_again(message: _Message, receipt: Receipt, until: datetime) -> _Event:
 
 
 async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Event]) -> None:
+    retried = [message for message in moved if message.ended]
+    if retried:
+        await db.execute(SQL["tell_first_tries"], [message.row["message_id"] for message in retried])
     if moved:
         await db.execute(
             SQL["move_states"],
@@ -242,10 +246,10 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Ev
             [message.provider_id for message in moved],
             [len(message.ended) for message in moved],
             [message.not_before for message in moved],
+            [message.row["attempt"] for message in moved],
         )
     if events:
         await db.execute(SQL["record_receipts"], *map(list, zip(*events, strict=True)))
-    retried = [message for message in moved if message.ended]
     if retried:
         ended = [
             (message.row["message_id"], message.row["attempt"] + n, provider_id, code)

@@ -26,27 +26,54 @@ with moment as materialized (
   where l.gone_at is null and l.until < judge.now
   returning l.dispatcher_id
 ), dead as (
-  select dispatcher_id from lost union select dispatcher_id from dispatcher where gone_at is not null
+  select dispatcher_id from lost
+  union
+  select c.dispatcher_id from dispatcher c
+  where c.gone_at is not null and exists (select from in_flight f where f.dispatcher_id = c.dispatcher_id)
 ), theirs as materialized (
-  select m.message_id, m.wire_at
+  select f.message_id
   from dead
-  join message m on m.dispatcher_id = dead.dispatcher_id and m.state = 'sending'
+  join in_flight f on f.dispatcher_id = dead.dispatcher_id
   limit $1
-  for update of m skip locked
+  for update of f skip locked
 ), freed as (
+  delete from in_flight f using theirs where f.message_id = theirs.message_id returning f.*
+), released as (
+  select freed.*, m.state as message_state, d.name
+  from freed
+  join message m on m.message_id = freed.message_id
+  left join dispatcher d on d.dispatcher_id = freed.dispatcher_id
+), back as (
+  insert into queue (message_id, queue_id, not_before, date_at, attempt)
+  select message_id, queue_id, not_before, date_at, attempt from released where wire_at is null and message_state = 'queued'
+), unknown as (
+  -- a receipt may have come first: then only what the worker knew is added
   update message m
-  set state = (case when theirs.wire_at is null then 'queued' else 'ambiguous' end)::message_state,
-      reason = case when theirs.wire_at is null then null else 'worker_lost' end,
+  set state = case m.state when 'queued' then 'ambiguous' else m.state end,
+      reason = case m.state when 'queued' then 'worker_lost' else m.reason end,
+      attempt = t.attempt, dispatcher_id = t.dispatcher_id, wire_at = t.wire_at, provider = t.provider, sent_from = t.sent_from,
       changed_at = clock_timestamp()
-  from theirs
-  where m.message_id = theirs.message_id and m.state::text = 'sending'
-  returning m.message_id, m.state
+  from released t
+  where m.message_id = t.message_id and t.wire_at is not null and m.attempt <= t.attempt
 ), new_events as (
-  insert into message_event (message_id, state, source, code)
-  select message_id, state, 'reconcile', case state when 'queued' then 'handed_back' else 'worker_lost' end from freed
+  insert into message_event (message_id, at, state, source, code, detail)
+  select t.message_id, e.at, e.state::message_state, e.source, e.code, e.detail
+  from released t
+  cross join lateral (
+    values
+      (1, t.taken_at, 'sending', 'worker', null, jsonb_build_object('attempt', t.attempt, 'by', t.name)),
+      (
+        2, now(), case when t.wire_at is null then 'queued' else 'ambiguous' end, 'reconcile',
+        case when t.wire_at is null then 'handed_back' else 'worker_lost' end, null
+      )
+  ) as e (n, at, state, source, code, detail)
+  where t.message_state = 'queued'
+  order by t.message_id, e.n
 )
-select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
-from freed;
+select
+  count(*) filter (where wire_at is null) as returned, count(*) filter (where wire_at is not null) as ambiguous
+from released
+where message_state = 'queued';
 
 -- name: list_lost_workers
 -- Workers that were declared gone within the hour and have not come back, and the names in an open alert.
@@ -62,22 +89,23 @@ select
   (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as alerted;
 
 -- name: delete_dispatchers
--- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
+-- Deletes workers that were gone before any message they sent can still be in the outbox: its history names them.
 delete from dispatcher c
-where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end
-  and not exists (select from message m where m.dispatcher_id = c.dispatcher_id and m.state = 'sending');
+where c.gone_at < now() - interval '400 days'
+  and not exists (select from in_flight f where f.dispatcher_id = c.dispatcher_id);
 
 -- name: settle_emails
 -- No relay can be asked whether an email left. A second copy carries the same Message-ID, by which receivers recognise
 -- it; by policy, or after several such tries, it waits for manual review instead.
 with doubtful as materialized (
   select m.message_id, m.attempt
-  from message m
-  where m.state = 'ambiguous' and m.channel = 'email' and m.reason is distinct from 'held'
-    and m.changed_at < now() - $2::float8 * interval '1 second'
-  order by m.changed_at
+  from message_exception x
+  join message m on m.message_id = x.message_id and m.state = 'ambiguous'
+  where x.state = 'ambiguous' and x.channel = 'email' and x.reason is distinct from 'held'
+    and x.changed_at < now() - $2::float8 * interval '1 second'
+  order by x.changed_at
   limit $1
-  for update skip locked
+  for update of m skip locked
 ), settled as (
   update message m
   set state = (case when $3 and d.attempt < $4 then 'queued' else 'ambiguous' end)::message_state,
@@ -100,16 +128,17 @@ from settled;
 -- Texts to ask their providers about; providers take turns, so that an unavailable one does not delay the others.
 select
   m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
-from message m
-where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 'held'
-  and m.changed_at < now() - $2::float8 * interval '1 second'
+from message_exception x
+join message m on m.message_id = x.message_id
+where x.state = 'ambiguous' and x.channel = 'sms' and x.reason is distinct from 'held'
+  and x.changed_at < now() - $2::float8 * interval '1 second'
 order by row_number() over (partition by m.provider order by m.changed_at), m.changed_at
 limit $1;
 
 -- name: find_known_elsewhere
 -- Provider ids that belong to other messages, or to earlier tries: the same text may have gone to the same number
 -- before.
-select provider_id from message where provider_id = any ($1::text[])
+select provider_id from provider_message where provider_id = any ($1::text[])
 union all
 select provider_id from message_try where provider_id = any ($1::text[]);
 
@@ -162,43 +191,49 @@ select reason = 'held' from waiting;
 -- paused or the next try comes too late; transactional ones, too. Also withdraws messages that came back to the queue
 -- of a cancelled campaign. A limited number at a time: a million would take too long.
 with over as (
-  select s.step_id, s.state
+  select s.step_id, s.state, s.channels
   from step s
   where s.state = 'cancelled'
     or s.state in ('running', 'paused') and s.send_before <= $1
 ), of_steps as materialized (
-  select m.message_id, over.state
+  select q.message_id, over.state
   from over
-  join message m on m.step_id = over.step_id and m.state = 'queued'
+  cross join unnest(over.channels) as c (channel)
+  join queue q on q.queue_id = queue_of(over.step_id, c.channel, null)
   limit $2
-  for update of m skip locked
+  for update of q skip locked
 ), late as materialized (
-  select m.message_id, s.state
+  select q.message_id, s.state
   from step s
-  join message m on m.step_id = s.step_id and m.state = 'queued' and m.date_at <= $1
+  cross join unnest(s.channels) as c (channel)
+  join queue q on q.queue_id = queue_of(s.step_id, c.channel, null) and q.date_at <= $1
   where s.dated = 'before' and s.state in ('running', 'paused')
   limit $2
-  for update of m skip locked
+  for update of q skip locked
 ), single as materialized (
-  select m.message_id
-  from message m
-  join transactional t using (message_id)
-  where m.step_id is null and m.state = 'queued' and t.send_before <= $1
+  select q.message_id
+  from sender f
+  join queue q on q.queue_id = queue_of(null, null, f.sender_id)
+  join transactional t on t.message_id = q.message_id
+  where t.send_before <= $1
   limit $2
-  for update of m skip locked
+  for update of q skip locked
 ), waiting as (
   select message_id, state from of_steps
   union
   select message_id, state from late
   union all
   select message_id, 'single' from single
+), dequeued as (
+  delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt, w.state
 ), withdrawn as (
   update message m
-  set state = (case w.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
-      reason = case w.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
+  set state = (case g.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
+      reason = case g.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
+      attempt = g.attempt,
       changed_at = clock_timestamp()
-  from waiting w
-  where m.message_id = w.message_id
+  from dequeued g
+  where m.message_id = g.message_id and m.state = 'queued'
   returning m.message_id, m.state, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)

@@ -25,13 +25,16 @@ from core.runtime import Runtime
 from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
+    HEAD,
     ClaimedMessage,
     ClaimedTransactional,
     DueQueue,
+    QueuePlace,
     claim,
     due_queues,
     due_transactional,
     hand_back,
+    return_unknown,
 )
 from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.domain_limits import DomainLimits
@@ -48,6 +51,10 @@ REFILL_SIZE: Final = 250
 """Number of claimed messages left in a queue at which more are claimed."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
+HEAD_EVERY: Final = 2.0
+"""Seconds between two looks from the head of a queue, for what came back to it behind the last message taken."""
+LOST_CLAIM_LASTS: Final = 60.0
+"""Seconds after PostgreSQL is back in which a claim may still be under way there whose connection broke."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +94,14 @@ class _Look:
         at: when the last one began.
         requests: how often another one was asked for.
         at_once: one has to begin now.
+        head_at: when the last one began that looked from the heads of the queues.
         idle: the last look found nothing, and none was asked for since.
     """
 
     at: float = 0.0
     requests: int = 0
     at_once: bool = False
+    head_at: float = 0.0
     idle: bool = False
 
     def again(self) -> None:
@@ -139,6 +148,9 @@ class Schedule:
         self._dispatcher_id: int | None = None
         self._turn = 0
         self._looks = {True: _Look(), False: _Look()}
+        self._taken: dict[bool, dict[int, QueuePlace]] = {True: {}, False: {}}
+        self._lost_claims: dict[int, float | None] = {}
+        self._leaving: set[int] = set()
         self.failed: list[Outcome] = []
 
     @property
@@ -175,22 +187,41 @@ class Schedule:
             transactional: claim transactional messages; else messages of steps. Both may run at the same time, each
                 once.
         """
-        look = self._looks[transactional]
+        look, taken = self._looks[transactional], self._taken[transactional]
         look.at, look.at_once = time.monotonic(), False
-        got, seen_requests = 0, look.requests
+        if look.at - look.head_at >= HEAD_EVERY:
+            taken.clear()
+        got, full, seen_requests = 0, False, look.requests
         async with self._runtime.pool.acquire() as db:
+            await self._return_lost(db, transactional=transactional)
             find_due = due_transactional if transactional else due_queues
-            for due in await find_due(db, [self._channel], self._runtime.clock()):
+            listed = await find_due(db, [self._channel], self._runtime.clock(), taken)
+            if not listed and taken:  # only what came back behind the last ones can be due
+                taken.clear()
+                listed = await find_due(db, [self._channel], self._runtime.clock())
+            if not taken:
+                look.head_at = look.at
+            for due in listed:
                 queue = await self._queue(db, due)
-                if queue is not None and len(queue.claimed) <= self._low(due):
-                    got += await self._claim(db, queue)
-        look.idle = not got and seen_requests == look.requests
+                if queue is None:
+                    continue
+                if len(queue.claimed) > self._low(due):
+                    full = True
+                else:
+                    got += await self._claim(db, queue, taken)
+        look.idle = not got and not taken and seen_requests == look.requests
+        if not (got or full):
+            taken.clear()  # the next look is from the heads
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
     async def next_dispatches(self, room: int) -> list[Dispatch]:
-        """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
+        """Return the next messages to send, at most `room`, as far as their senders' rate limits allow.
+
+        Those it returned before, `failed` and what was put off have been recorded when it is called again.
+        """
         dispatches: list[Dispatch] = []
+        self._leaving.clear()
         self._discard_others()
         if room <= 0:
             return dispatches
@@ -209,6 +240,8 @@ class Schedule:
             dispatches.append(Dispatch(head.message, head.composed, route))
             if not queue:
                 ready = [other for other in ready if other is not queue]
+        self._leaving.update(dispatch.message.message_id for dispatch in dispatches)
+        self._leaving.update(outcome.message_id for outcome in self.failed)
         return dispatches
 
     def _discard_others(self) -> None:
@@ -223,6 +256,7 @@ class Schedule:
         outcomes = [outcome for queue in self._queues.values() for outcome in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
+        self._leaving.update(outcome.message_id for outcome in outcomes)
         return outcomes
 
     def wait(self) -> float:
@@ -236,9 +270,14 @@ class Schedule:
         """Put all claimed messages back into the outbox; return how many were still this worker's."""
         claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
+        if not (claimed or self._lost_claims):
+            return 0
         try:
             async with self._runtime.pool.acquire() as db:
-                return await hand_back(db, claimed)
+                returned = await hand_back(db, claimed)
+                for transactional in (True, False):
+                    returned += await self._return_lost(db, transactional=transactional)
+                return returned
         except TEMPORARY as error:
             self._runtime.outages.note_error(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
@@ -263,22 +302,48 @@ class Schedule:
         queue.due = due
         return queue
 
-    async def _claim(self, db: Connection, queue: StepQueue) -> int:
+    async def _claim(self, db: Connection, queue: StepQueue, places: dict[int, QueuePlace]) -> int:
         due, limit = queue.due, self._share(queue.due)
-        taken = await claim(
-            db,
-            due,
-            limit=limit,
-            now=self._runtime.clock(),
-            dispatcher_id=await self._heartbeat.enter(db),
-            caps=self._runtime.settings.frequency_cap,
-        )
+        dispatcher_id = await self._heartbeat.enter(db)
+        try:
+            taken = await claim(
+                db,
+                due,
+                limit=limit,
+                now=self._runtime.clock(),
+                dispatcher_id=dispatcher_id,
+                caps=self._runtime.settings.frequency_cap,
+                after=places.get(due.queue_id, HEAD),
+            )
+        except TEMPORARY:
+            self._lost_claims[due.queue_id] = None  # it may have been committed before its answer was lost
+            self.look_again()
+            raise
+        if taken.last is not None:
+            places[due.queue_id] = taken.last
         got = len(taken.messages) + sum(taken.stopped.values())
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit
         for state, n in taken.stopped.items():
             self._counts["put_off" if state == State.QUEUED else state] += n
         return got
+
+    async def _return_lost(self, db: Connection, *, transactional: bool) -> int:
+        """Put back what was claimed and not answered; not at the time of a claim of the same kind of messages."""
+        returned = 0
+        for queue_id, since in [*self._lost_claims.items()]:
+            dispatcher_id = self._heartbeat.dispatcher_id
+            if (queue_id < 0) is not transactional or dispatcher_id is None:
+                continue
+            known = self._leaving.union(*(queue.message_ids for queue in self._queues.values()))
+            returned += await return_unknown(db, dispatcher_id, queue_id, known)
+            if since is None:
+                self._lost_claims[queue_id] = time.monotonic()
+            elif time.monotonic() > since + LOST_CLAIM_LASTS:
+                del self._lost_claims[queue_id]
+        if returned:
+            log.warning("messages were put back whose claim had not been answered", messages=returned)
+        return returned
 
     async def _fill(self, room: int) -> None:
         """Take tokens for each sender with a rate limit that has messages to send and is not waiting."""

@@ -24,9 +24,15 @@ with watched as (
   select f.sender_id, f.channel, f.address,
     greatest(
       f.watched_from, now() - $5::float8 * interval '1 second',
-      (select m.sent_at from message m
-       where m.sender_id = f.sender_id and m.sent_at is not null
-       order by m.sent_at desc offset $6 - 1 limit 1)
+      (select lately.at
+       from (
+         select c.at, sum(c.sent) over (order by c.at desc) as so_far
+         from message_count c
+         where c.sender_id = f.sender_id and c.sent <> 0 and c.at > now() - $5::float8 * interval '1 second'
+       ) as lately
+       where lately.so_far >= $6
+       order by lately.at desc
+       limit 1)
     ) as since
   from sender f
   where f.sender_id = any ($1::bigint[]) and f.paused_reason is null
@@ -35,11 +41,11 @@ with watched as (
     array_agg(r.reason order by r.n desc, r.reason) as reasons
   from watched w
   cross join lateral (
-    select m.reason, count(*) as n
-    from message m
-    where m.sender_id = w.sender_id and m.state in ('failed', 'undelivered', 'bounced') and m.changed_at >= w.since
-      and m.reason = any ($2::text[])
-    group by m.reason
+    select x.reason, count(*) as n
+    from message_exception x
+    where x.sender_id = w.sender_id and x.state in ('failed', 'undelivered', 'bounced') and x.changed_at >= w.since
+      and x.reason = any ($2::text[])
+    group by x.reason
   ) as r
   group by w.sender_id, w.channel, w.address, w.since
   having sum(r.n) >= $3
@@ -47,10 +53,10 @@ with watched as (
 select r.sender_id, r.channel, r.address, r.refused, r.refused + taken.n as tried, r.reasons
 from refused r
 cross join lateral (
-  select count(*)::int as n
-  from message m
-  where m.sender_id = r.sender_id and m.sent_at >= r.since
-    and not (m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2))
+  select coalesce(sum(c.sent), 0)::int as n
+  from message_count c
+  where c.sender_id = r.sender_id and c.sent <> 0 and c.at >= date_trunc('second', r.since)
+    and not (c.state in ('failed', 'undelivered', 'bounced') and coalesce(c.reason, '') = any ($2))
 ) as taken
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
@@ -62,10 +68,10 @@ select f.sender_id, f.address, coalesce(d.unknown, 0) as unknown, coalesce(d.unk
   a.alert_id is not null as alerted
 from sender f
 left join (
-  select m.sender_id, count(*)::int as unknown
-  from message m
-  where m.state = 'ambiguous' and m.reason = 'no_answer'
-  group by m.sender_id
+  select x.sender_id, count(*)::int as unknown
+  from message_exception x
+  where x.state = 'ambiguous' and x.reason = 'no_answer'
+  group by x.sender_id
 ) as d using (sender_id)
 left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
 where d.unknown >= $1 or a.alert_id is not null;
@@ -82,14 +88,18 @@ with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id, address
 ), refused as materialized (
   select m.message_id, m.attempt, m.provider_id, m.reason
-  from message m
-  join mended using (sender_id)
-  left join step s using (step_id)
+  from mended
+  join message_exception x on x.sender_id = mended.sender_id and x.state in ('failed', 'undelivered', 'bounced')
+  join message m on m.message_id = x.message_id
+  left join step s on s.step_id = m.step_id
   left join transactional t on t.message_id = m.message_id and m.step_id is null
   where m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2::text[])
     and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.has_secrets)
     and coalesce(coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) > $3, true)
   for no key update of m
+), first_tries as materialized (
+  -- what only the columns say of their first try, before these tell of the next
+  select tell_first_tries(array(select message_id from refused)) where exists (select from refused)
 ), ended as (
   insert into message_try (message_id, attempt, provider_id, code, ended_by)
   select message_id, attempt, provider_id, reason, 'staff' from refused where provider_id is not null
@@ -98,6 +108,7 @@ with mended as (
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), attempt = m.attempt + 1,
       provider_id = null, wire_at = null, changed_at = now()
   from refused r
+  cross join (select count(*) from first_tries) as told_before
   where m.message_id = r.message_id
   returning m.message_id, m.step_id
 ), reopened as (

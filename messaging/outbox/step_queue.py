@@ -70,6 +70,11 @@ class StepQueue:
     def __len__(self) -> int:
         return len(self.claimed) + sum(map(len, self.limited.values())) + (self.head is not None)
 
+    @property
+    def message_ids(self) -> set[int]:
+        """Ids of its messages, with those to be put back."""
+        return {message.message_id for message in self} | {outcome.message_id for outcome in self.put_off}
+
     def discard(self, dispatcher_id: int | None) -> None:
         """Drop messages that were claimed under another id: they are no longer this worker's."""
         self.claimed = deque(message for message in self.claimed if message.dispatcher_id == dispatcher_id)

@@ -45,7 +45,7 @@ returning step_id;
 update step set constants = $2 where step_id = $1 and state = 'planned' returning step_id;
 
 -- name: cancel_steps
--- Cancels steps to come and withdraws queued messages, in one statement: up to 50,000 while the user waits, the rest by
+-- Cancels steps to come and withdraws queued messages, in one statement: some while the user waits, the rest by
 -- reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that come back to
 -- the queue later are withdrawn by reconcile, too. Nothing ever comes back to steps that had finished.
 with over as (
@@ -53,30 +53,57 @@ with over as (
 ), ended as (
   update step set state = 'cancelled', finished_at = now(), reopens_as = null
   where campaign_id = $1 and state not in ('finished', 'cancelled')
-  returning step_id
+  returning step_id, channels
+), queues as (
+  select queue_of(step_id, c.channel, null) as queue_id from ended cross join unnest(channels) as c (channel)
+), waiting as materialized (
+  select q.message_id from queues join queue q using (queue_id) limit 5000 for update of q skip locked
+), dequeued as (
+  delete from queue q using waiting w where q.message_id = w.message_id returning q.message_id, q.attempt
 ), withdrawn as (
   update message m
-  set state = 'cancelled', reason = 'campaign_cancelled', changed_at = now()
-  where m.state = 'queued' and m.message_id in (
-    select q.message_id from message q join ended using (step_id) where q.state = 'queued' limit 50000
-  )
+  set state = 'cancelled', reason = 'campaign_cancelled', attempt = g.attempt, changed_at = now()
+  from dequeued g
+  where m.message_id = g.message_id and m.state = 'queued'
   returning m.message_id
 ), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'cancelled', 'staff', 'campaign_cancelled' from withdrawn
 )
-select count(*) from message m join ended using (step_id) where m.state = 'queued';
+select count(*) from queues join queue q using (queue_id);
 
 -- name: finish_drained
--- Finishes steps of which no message is queued, claimed, or of unknown outcome. A step by dates of people also waits
--- for the end of its time, because people with new dates may come until then.
+-- Finishes steps of which no message is queued, claimed, or of unknown outcome, by the sums. A step by dates of people
+-- also waits for the end of its time, because people with new dates may come until then. A sum that is wrong finishes
+-- nothing that waits: where the sums say none is left, the tables are looked at, too. None is finished while an upgrade moves the outbox.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
+  and coalesce(
+    (
+      select sum(c.n) from message_count c
+      where c.step_id = s.step_id and c.state in ('queued', 'sending', 'ambiguous')
+    ),
+    0
+  ) <= 0
   and not exists (
-    -- one entry of an index for each state, whose order asks for that index: messages of unknown outcome may wait for staff among 100,000 for days
-    select from unnest(array['queued', 'sending', 'ambiguous']::message_state[]) as waiting (state)
-    cross join lateral (
-      select from message m where m.step_id = s.step_id and m.state = waiting.state order by m.reason limit 1
+    select from unnest(s.channels) as c (channel)
+    join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
+    join message m on m.message_id = q.message_id and m.state = 'queued'
+  )
+  and not exists (
+    select from in_flight f
+    join message m on m.message_id = f.message_id and m.state = 'queued'
+    where f.queue_id > 0 and f.queue_id / 16 = s.step_id
+  )
+  and not exists (
+    -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days
+    select from (
+      select x.message_id
+      from message_exception x
+      where x.step_id = s.step_id and x.state = 'ambiguous'
+      order by x.reason, x.message_id
+      limit 1
     ) as first_one
   )
+  and not exists (select from outbox_move)
 returning s.step_id;

@@ -41,7 +41,8 @@ left join lateral (
 where case when noted.date_at is not null then noted.date_at <> d.date_at else exists (
   select from step s
   join message m on m.step_id = s.step_id and m.person_id = d.person_id
-  where s.campaign_id = $2 and s.dated = 'before' and m.wire_at is not null and m.date_at <> d.date_at
+  left join in_flight i on i.message_id = m.message_id
+  where s.campaign_id = $2 and s.dated = 'before' and coalesce(m.wire_at, i.wire_at) is not null and m.date_at <> d.date_at
 ) end
 order by d.person_id;
 

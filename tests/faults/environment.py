@@ -38,9 +38,9 @@ STOPPING = 60.0
 """Seconds a process has to stop in order."""
 
 _SKIP_TRIES = """
-update message set not_before = now()
+update queue set not_before = now()
 where message_id in (
-  select message_id from message where state = 'queued' and attempt > 0 and not_before > now()
+  select message_id from queue where attempt > 0 and not_before > now()
   for update skip locked
 )
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.db import Connection
-from messaging.outbox.counts import StepCounts, step_counts
+from messaging.outbox.counts import StepCounts, count_differences, step_counts
 from messaging.reasons import Reason
 from messaging.states import RANK, State
 from tests.faults.environment import Environment
@@ -26,7 +26,15 @@ SLACK = 2.0
 """Seconds that a provider may take to note what was handed to it in time."""
 
 _MESSAGES = """
-select m.*, c.name as campaign from message m left join campaign c using (campaign_id) order by message_id
+select
+  m.*, c.name as campaign,
+  case
+    when m.state <> 'queued' then null
+    when exists (select from in_flight f where f.message_id = m.message_id) then 'in flight'
+    when exists (select from queue q where q.message_id = m.message_id) then 'in the queue'
+    else 'in no table'
+  end as place
+from message m left join campaign c using (campaign_id) order by message_id
 """
 _UNKNOWN = """
 -- each time the outcome of a try became unknown, and whose try it was
@@ -44,13 +52,24 @@ where e.state = 'ambiguous'
 _GIVEN_UP = """
 -- every time a message was taken by a worker, and every time one was thought to have it no more
 select message_id, state = 'sending' as taken, extract(epoch from at)::float8 as at
-from message_event
-where state in ('sending', 'queued', 'ambiguous')
-order by event_id
+from (
+  select message_id, event_id, state, at from message_event where state in ('sending', 'queued', 'ambiguous')
+  union all
+  select m.message_id, 0, 'sending', m.wire_at  -- a first try that was simply accepted
+  from message m
+  where m.accepted_reply is not null
+    and not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending')
+) as line
+order by at, event_id
 """
 _TOLD = """
-select distinct on (message_id) message_id, state from message_event where state is not null
-order by message_id, event_id desc
+-- that a first try was simply accepted has no event
+select distinct on (e.message_id)
+  e.message_id, case when m.accepted_reply is not null and e.at < m.wire_at then 'accepted' else e.state end as state
+from message_event e
+join message m using (message_id)
+where e.state is not null
+order by e.message_id, e.event_id desc
 """
 
 
@@ -209,7 +228,7 @@ def _states_are_true(records: Records, finding: Finding, allowed: AllowedOutcome
     for key, row in records.rows.items():
         state = State(row["state"])
         if state in OPEN:
-            reasons[f"are still {state} ({row['reason']})"] += 1
+            reasons[f"are still {state} ({row.get('place') or row['reason']})"] += 1
         elif records.told.get(key) != state:
             reasons[f"are {state}, and their last event says {records.told.get(key)}"] += 1
         elif state not in LEFT:
@@ -296,6 +315,8 @@ async def _counts_agree(environment: Environment, records: Records, finding: Fin
     claimed = Counter({(step.step_id, state.value): n for step in shown for state, n in step.counts.items()})
     if claimed != recount:
         finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")
+    if differences := await environment.ask(count_differences):
+        finding.broken.append(f"{len(differences)} sums are wrong: {[tuple(row.values()) for row in differences[:3]]}")
 
 
 def _receipts_count(environment: Environment, records: Records, finding: Finding) -> None:

@@ -19,7 +19,7 @@ from messaging.states import State
 from muster.operator import operator
 from tests.support.electorate import campaign_spec, connected
 from tests.support.member_files import import_members
-from tests.support.outbox_rows import dispatcher
+from tests.support.outbox_rows import NOW_SQL, dispatcher
 from tests.support.questions import add_question
 
 REMINDER: Final[Mapping[str, Any]] = {
@@ -70,7 +70,7 @@ async def launched(runtime: Runtime, *steps: Mapping[str, Any], **changes: objec
 async def rows(db: Connection, position: int = 1) -> dict[str, asyncpg.Record]:
     """Everybody's message of a step, by membership number."""
     found = await db.fetch(
-        "select p.external_id, m.* from message m join step s using (step_id) join person p using (person_id)"
+        f"select p.external_id, m.* from ({NOW_SQL}) m join step s using (step_id) join person p using (person_id)"
         " where s.position = $1",
         position,
     )

@@ -21,6 +21,7 @@ from messaging.content.templates import Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import DueQueue
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
+from messaging.outbox.history import find_history
 from messaging.outbox.reconcile import ReconcileCounts, reconcile
 from messaging.states import ChannelName
 from sandbox import Sandbox
@@ -126,22 +127,58 @@ async def stop_hearts(db: Connection) -> None:
     await db.execute("update dispatcher set until = now() - interval '1 second' where gone_at is null")
 
 
+NOW_SQL = """
+select
+  m.message_id, m.step_id, m.campaign_id, m.person_id, m.channel, m.address, m.sender_id, m.variables, m.time_zone,
+  case when f.message_id is null then m.state else 'sending' end as state,
+  case when f.message_id is null then m.reason end as reason, coalesce(q.not_before, m.not_before) as not_before,
+  m.date_at, coalesce(f.attempt, q.attempt, m.attempt) as attempt, m.apart,
+  coalesce(f.dispatcher_id, m.dispatcher_id) as dispatcher_id,
+  coalesce(f.wire_at, m.wire_at) as wire_at, coalesce(f.provider, m.provider) as provider, m.provider_id,
+  coalesce(f.sent_from, m.sent_from) as sent_from, m.segments, m.created_at, m.sent_at, m.changed_at
+from message m
+left join in_flight f on f.message_id = m.message_id and m.state = 'queued'
+left join queue q on q.message_id = m.message_id and m.state = 'queued'
+"""
+"""Messages as they are now, with those that wait or are in flight."""
+
+
 async def message(db: Connection, message_id: int) -> asyncpg.Record:
-    row = await db.fetchrow("select * from message where message_id = $1", message_id)
+    row = await db.fetchrow(f"{NOW_SQL} where m.message_id = $1", message_id)
     assert row is not None
     return row
 
 
 async def states(db: Connection, step: Step) -> dict[str, int]:
-    rows = await db.fetch("select state, count(*) as n from message where step_id = $1 group by state", step.step_id)
+    rows = await db.fetch(
+        f"select state, count(*) as n from ({NOW_SQL}) as m where step_id = $1 group by state", step.step_id
+    )
     return {row["state"]: row["n"] for row in rows}
 
 
 async def events(db: Connection, message_id: int) -> list[tuple[str | None, str, str | None]]:
-    rows = await db.fetch(
-        "select state, source, code from message_event where message_id = $1 order by event_id", message_id
+    """The history of a message as staff read it: some lines of it are in columns and not in events."""
+    return [(event.state, event.source, event.code) for event in await find_history(db, message_id)]
+
+
+async def lose_outcomes(db: Connection) -> None:
+    """What is in flight becomes unknown, as where a worker is lost."""
+    await db.execute(
+        "with lost as (delete from in_flight returning *) update message m set state = 'ambiguous',"
+        " reason = 'worker_lost', attempt = l.attempt, dispatcher_id = l.dispatcher_id, wire_at = l.wire_at,"
+        " provider = l.provider, sent_from = l.sent_from from lost l where m.message_id = l.message_id"
     )
-    return [(row["state"], row["source"], row["code"]) for row in rows]
+
+
+async def put_in_flight(db: Connection, message_id: int | None = None, *, wire_at: datetime | None = None) -> None:
+    """A worker has what waits, as its first try; where there is a time, it went on the wire then."""
+    await db.execute(
+        "with taken as (delete from queue where message_id = coalesce($1, message_id) returning *)"
+        " insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, wire_at)"
+        " select message_id, queue_id, not_before, date_at, attempt + 1,"
+        " coalesce((select max(dispatcher_id) from dispatcher), 0), $2 from taken",
+        message_id, wire_at,
+    )  # fmt: skip
 
 
 def with_sandbox(settings: Settings, sandbox: Sandbox, **more: Any) -> Settings:

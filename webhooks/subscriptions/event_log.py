@@ -18,12 +18,14 @@ from ballots import feed
 from core.db import Connection, load_queries
 from core.db.high_water_mark import find_high_water_mark, high_water_marks
 from core.runtime import Runtime
+from messaging.outbox.followed_states import follow_states, followed_states
 from webhooks.subscriptions.event_sources import (
     CLAIM_TABLE,
     SOURCES,
     FoundEvent,
     last_change,
     read_events,
+    states_of,
     wanted_sources,
 )
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
@@ -56,13 +58,16 @@ class EventLog:
         """Look through the source tables once; return whether there is more to read at once."""
         async with self.runtime.pool.acquire() as db:
             types = await wanted_types(db)
-            if not types:
+            if not types and not await followed_states(db):
                 return False
             if wanted_sources(types) & {CLAIM_TABLE}:
                 await feed.number_claims(db)
             async with db.transaction():
                 if not await db.fetchval(SQL["try_lock"]):
                     return False
+                types = await wanted_types(db)
+                if set(states := states_of(types)) != await followed_states(db):
+                    await follow_states(db, states)
                 events, more = await self._read_on(db, types)
                 if wants_state_changes(types) and time.monotonic() >= self.state_changes_at:
                     self.state_changes_at = time.monotonic() + self.state_changes_every
@@ -106,6 +111,7 @@ async def open_for_new_subscription(runtime: Runtime, types: Collection[str]) ->
             await db.execute(SQL["store_positions"], list(heads), list(heads.values()))
             if wants_state_changes(types) and not wants_state_changes(known):
                 await take_state_changes(db, runtime.clock())
+            await follow_states(db, states_of(known | set(types)))
             yield db, await newest_position(db)
 
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from core.audit import AuditAction
 from core.db import Connection, load_queries
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 
@@ -114,6 +115,11 @@ def wanted_sources(types: Collection[str]) -> set[str]:
     return {name for name, source in SOURCES.items() if any(kind.startswith(source.group) for kind in types)}
 
 
+def states_of(types: Collection[str]) -> list[State]:
+    """Return the states of messages that events of these types tell of."""
+    return [State(state) for state, kind in _STATES.items() if kind in types]
+
+
 async def read_events(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[FoundEvent]:
     """Read a source table's events between two positions, of the types that are wanted.
 
@@ -127,7 +133,7 @@ async def read_events(db: Connection, table: str, after: int, upto: int, types: 
     source = SOURCES[table]
     arguments: list[Any] = [after, upto]
     if table == "message_event":
-        arguments.append([state for state, kind in _STATES.items() if kind in types])
+        arguments.append(states_of(types))
     events = []
     for row in await db.fetch(SQL[source.query], *arguments):
         kind = source.type_of(row)

@@ -180,15 +180,19 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     assert [step.total for step in whole.steps] == [step.total for step in everybody.steps]
 
 
-async def test_a_regions_progress_is_counted_by_the_index_alone(
+async def test_progress_is_sums_and_a_regions_is_counted_in_its_steps(
     site: Site, union: Union, regions: Regions, owner: Connection
 ) -> None:
     await owner.execute("vacuum analyze message, person")
-    count = load_queries(counts.__file__)["count_steps"]
-    for scope in (coordinator(regions.north), WHOLE):
-        async with scoped_pools(site.runtime).within(scope) as scoped:
-            plan = await scoped.fetch(f"explain {count}", union.step_ids, 60.0)
-            assert "Index Only Scan using message_progress" in "\n".join(row[0] for row in plan)
+    queries = load_queries(counts.__file__)
+    async with scoped_pools(site.runtime).within(WHOLE) as scoped:
+        for query in ("count_steps", "count_partially"):
+            plan = await scoped.fetch(f"explain (analyze, costs off) {queries[query]}", union.step_ids, 60.0)
+            read = [row[0] for row in plan if " on message " in row[0] and "never executed" not in row[0]]
+            assert read == [], "whoever sees everybody is shown sums"
+    async with scoped_pools(site.runtime).within(coordinator(regions.north)) as scoped:
+        plan = await scoped.fetch(f"explain {queries['count_partially']}", union.step_ids, 60.0)
+        assert "message_step_id_person_id_key" in "\n".join(row[0] for row in plan)
 
 
 async def test_replies_are_those_of_the_region_and_not_for_a_viewer(site: Site, union: Union, regions: Regions) -> None:

@@ -30,10 +30,15 @@ insert into message (step_id, campaign_id, person_id, channel, address, sender_i
     select
       p, case p % 2 when 0 then 'sms' else 'email' end as c,
       case p % 2 when 0 then '+4477' || lpad(p::text, 8, '0') else 'm' || p || '@mail.example.org' end as a,
-      (case when s = 4 and p % 2 = 0 then 'queued' when p % 200 = 1 then 'sending' when p % 500 = 3 then 'ambiguous'
+      (case when s = 4 and p % 2 = 0 then 'queued' when p % 200 = 1 then 'queued' when p % 500 = 3 then 'ambiguous'
         else 'delivered' end)::message_state as state
     from generate_series(1, 10000) as p
   ) as one;
+with taken as (
+  delete from queue q using message m where m.message_id = q.message_id and m.person_id % 200 = 1 returning q.*, m.dispatcher_id
+)
+insert into in_flight (message_id, queue_id, not_before, attempt, dispatcher_id, wire_at)
+  select message_id, queue_id, not_before, attempt, dispatcher_id, now() - interval '1 hour' from taken;
 insert into message_event (message_id, state, source)
   select message_id, state, 'worker' from message cross join generate_series(1, 3);
 insert into link (digest, message_id, action)

@@ -30,7 +30,12 @@ from messaging.outbox.senders import resume_sender
 from messaging.reasons import Reason
 from messaging.states import State
 from muster.operator import operator
-from tests.support.outbox_rows import add_messages, add_step
+from tests.support.outbox_rows import (
+    add_messages,
+    add_step,
+    lose_outcomes,
+    put_in_flight,
+)
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
 from tests.support.rows import row_of
 from webhooks.members.page_views import PageViews
@@ -201,9 +206,11 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
 
 async def test_looking_for_what_waits_does_not_read_the_archive(db: Connection, past: Past) -> None:
     await archive_all(db, past)
-    listed = load_queries(str(ROOT / "messaging/outbox/history"))["list_messages"]
+    queries = load_queries(str(ROOT / "messaging/outbox/history"))
     for states, reads in ((["ambiguous", "queued"], False), (["failed"], True)):
-        plan = await db.fetch(f"explain {listed}", None, states, None, 0, 100)
+        plan = await db.fetch(f"explain {queries['list_messages']}", None, states, None, 0, 100, states)
+        assert ("message_archive" in str(plan)) is reads
+        plan = await db.fetch(f"explain {queries['list_exceptions']}", None, states, None, 0, 100)
         assert ("message_archive" in str(plan)) is reads
 
 
@@ -316,8 +323,9 @@ async def test_nothing_is_archived_while_anything_is_sent(db: Connection, past: 
     assert await is_sending(db, NOW)
     await db.execute("update sender set paused_reason = 'stopped' where channel = 'sms'")
     assert not await is_sending(db, NOW), "what waits for a person is not sent"
-    await db.execute("update message set state = 'sending' where message_id = $1", only)
+    await put_in_flight(db, only)
     assert await is_sending(db, NOW)
+    await lose_outcomes(db)
     await db.execute(
         "update message set state = 'queued', not_before = $2 where message_id = $1", only, NOW + timedelta(1)
     )

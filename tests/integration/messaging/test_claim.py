@@ -22,6 +22,7 @@ from tests.support.outbox_rows import (
     dispatcher,
     events,
     later,
+    lose_outcomes,
     message,
     states,
 )
@@ -290,6 +291,7 @@ async def test_a_lost_worker_sends_nothing(db: Connection) -> None:
 async def test_a_worker_taken_for_lost_overwrites_nothing(db: Connection) -> None:
     step, only = await claimed(db)
     assert await mark(db, only, 1) is State.SENDING
+    await lose_outcomes(db)
     await db.execute("update message set state = 'queued', wire_at = null")  # as reconciliation settles it
     assert await take(db, step) == [only]  # attempt 2, another worker's
     await accept(db, only, 1, "SM-lost")
@@ -305,7 +307,7 @@ async def test_a_worker_taken_for_lost_overwrites_nothing(db: Connection) -> Non
 async def test_a_late_outcome_settles_an_unknown_one(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
-    await db.execute("update message set state = 'ambiguous', reason = 'worker_lost'")
+    await lose_outcomes(db)
     await accept(db, only, 1, "SM1")
     row = await message(db, only)
     assert (row["state"], row["reason"], row["provider_id"]) == ("accepted", None, "SM1")
@@ -314,6 +316,7 @@ async def test_a_late_outcome_settles_an_unknown_one(db: Connection) -> None:
 async def test_a_late_outcome_stops_the_second_try_that_has_not_begun(db: Connection) -> None:
     step, only = await claimed(db)
     await mark(db, only)
+    await lose_outcomes(db)
     await db.execute("update message set state = 'queued', wire_at = null")
     await accept(db, only, 1, "SM1")
     assert (await message(db, only))["state"] == "accepted"

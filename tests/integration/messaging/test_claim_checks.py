@@ -365,7 +365,9 @@ async def test_two_workers_at_once_do_not_both_see_room_for_one_more(pool: Pool,
 
     taken = await asyncio.gather(*map(work, steps))
     assert sum(map(len, taken)) == people
-    assert await db.fetchval("select count(distinct person_id) from message where state = 'sending'") == people
+    assert (
+        await db.fetchval("select count(distinct person_id) from message join in_flight using (message_id)") == people
+    )
 
 
 async def test_an_answer_and_an_opt_out_come_before_any_cap(db: Connection) -> None:

@@ -65,7 +65,7 @@ async def test_a_step_takes_its_own_messages_only(db: Connection) -> None:
 async def test_the_message_that_waited_longest_is_first(db: Connection) -> None:
     step = await add_step(db)
     late, early = await add_messages(db, step, "sms", [ANN, BOB])
-    await db.execute("update message set not_before = $1 where message_id = $2", later(minutes=-1), late)
+    await db.execute("update queue set not_before = $1 where message_id = $2", later(minutes=-1), late)
     first = await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     assert [message.message_id for message in first.messages] == [early]
 
@@ -75,7 +75,7 @@ async def test_only_what_was_never_sent_is_handed_back_and_by_its_worker_alone(d
     wired, taken_again = await add_messages(db, step, "sms", [ANN, BOB])
     taken = (await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
     assert await leaves(db, wired)
-    await db.execute("update message set attempt = 2 where message_id = $1", taken_again)  # by another worker
+    await db.execute("update in_flight set attempt = 2 where message_id = $1", taken_again)  # by another worker
     assert await hand_back(db, taken) == 0
     assert await states(db, step) == {"sending": 2}
 

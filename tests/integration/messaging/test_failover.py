@@ -300,9 +300,9 @@ async def test_a_killed_worker_loses_and_doubles_no_text(
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
     assert by_either(sandbox).total() < total
-    on_wire = "select count(*) from message where state = 'sending' and wire_at is not null"
+    on_wire = "select count(*) from in_flight where wire_at is not null"
     assert await db.fetchval(on_wire) <= 2 * connections
-    nameless = "select count(*) from message where wire_at is not null and provider is null"
+    nameless = "select count(*) from in_flight where wire_at is not null and provider is null"
     assert await db.fetchval(nameless) == 0
     await stop_hearts(db)
     weather(sandbox, busy=0.0, dropped=0.0)

@@ -149,7 +149,7 @@ async def test_unknown_outcomes_wait_until_the_reconciler_is_steady(runtime: Run
 async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) -> None:
     """Not as old as its transaction: where the server stood still meanwhile, it would be settled at once."""
     dead = await claimed(db, "dead")
-    await db.execute("update message set wire_at = now()")
+    await db.execute("update in_flight set wire_at = now()")
     dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await silent_for(db, dead, 60)
@@ -285,7 +285,7 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
         running = asyncio.create_task(sender.run(until_idle=True))
 
         async def marked() -> bool:
-            return bool(await db.fetchval("select wire_at is not null from message"))
+            return bool(await db.fetchval("select wire_at is not null from in_flight"))
 
         await until(marked)
         sender._heartbeat._confirmed_at -= LEASE_LASTS

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import time, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -17,6 +19,8 @@ from core.keyring import digest
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.channels import open_channels
+from messaging.outbox import schedule
+from messaging.outbox.claim import Claim, claim
 from messaging.outbox.counts import step_counts
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import find_history, list_messages, message_status
@@ -121,6 +125,47 @@ async def test_a_text_carries_its_signed_id_in_the_callback(runtime: Runtime, sa
     assert runtime.keyring.verify_id(parse_qs(callback.query)["m"][0], "status") == only
 
 
+async def test_a_claim_whose_answer_is_lost_leaves_no_message_behind(
+    runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker goes on, and so nobody would ever take over from it what it does not know it has."""
+    answered = iter([True, False, True, False])
+
+    async def lost_now_and_then(*what: Any, **more: Any) -> Claim:
+        taken = await claim(*what, **more)
+        if not next(answered, True):
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        return taken
+
+    monkeypatch.setattr(schedule, "claim", lost_now_and_then)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(1_600))
+    async with open_dispatcher(runtime) as dispatcher, dispatcher.while_alive():
+        await dispatcher.run()
+        async with runtime.pool.acquire() as db:
+            assert await states(db, step) == {"accepted": 1_600}
+            assert await db.fetchval("select count(*) from message_event where code = 'handed_back'") == 1_000
+    assert received(sandbox) == Counter(mailboxes(1_600))
+
+
+async def test_a_worker_that_ends_returns_a_claim_whose_answer_is_lost(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*what: Any, **more: Any) -> Claim:
+        await claim(*what, **more)
+        dispatcher.stop()
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(schedule, "claim", lost)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(3))
+        async with open_dispatcher(runtime) as dispatcher:
+            await dispatcher.run()
+            assert await db.fetchval("select count(*) from queue") == 3
+
+
 async def test_two_workers_never_send_twice(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
@@ -179,7 +224,7 @@ async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: 
         row = await message(db, only)
         assert (row["state"], row["reason"], row["wire_at"]) == ("queued", "busy", None)
         assert timedelta(seconds=5) < row["not_before"] - row["changed_at"] < timedelta(seconds=20)
-        await db.execute("update message set not_before = now()")
+        await db.execute("update queue set not_before = now()")
     assert (await deliver(runtime)).accepted == 1
     assert received(sandbox) == {"greylist@x.test": 1}
 
@@ -285,7 +330,7 @@ async def test_a_relay_that_is_away_costs_no_message(runtime: Runtime, sandbox: 
             assert (await running).accepted == 0
         assert await states(db, step) == {"queued": 50}
         assert await db.fetchval("select max(attempt) from message") < 5
-        await db.execute("update message set not_before = now()")
+        await db.execute("update queue set not_before = now()")
     assert (await deliver(runtime)).accepted == 50
     assert received(sandbox) == Counter(mailboxes(50))
 
@@ -313,7 +358,7 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
     at_kill = received(sandbox)
     async with runtime.pool.acquire() as db:
         counts = await states(db, step)
-        on_wire = await db.fetchval("select count(*) from message where state = 'sending' and wire_at is not null")
+        on_wire = await db.fetchval("select count(*) from in_flight where wire_at is not null")
         assert on_wire <= 2 * connections
         assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
         assert counts["accepted"] < total

@@ -68,7 +68,7 @@ async def test_an_answer_or_an_opt_out_between_claim_and_wire_stops_the_message(
         running = asyncio.create_task(Dispatcher(runtime, {"email": channel}).run())  # type: ignore[dict-item]
 
         async def on_wire() -> bool:
-            return bool(await db.fetchval("select count(*) = 2 from message where wire_at is not null"))
+            return bool(await db.fetchval("select count(*) = 2 from in_flight where wire_at is not null"))
 
         await until(on_wire)
         assert await states(db, step) == {"sending": 20}
@@ -119,7 +119,7 @@ async def test_a_stopping_worker_finishes_and_hands_back(runtime: Runtime, by: s
         running = asyncio.create_task(dispatcher.run())
 
         async def on_wire() -> bool:
-            return bool(await db.fetchval("select count(*) = 2 from message where wire_at is not null"))
+            return bool(await db.fetchval("select count(*) = 2 from in_flight where wire_at is not null"))
 
         await until(on_wire)
         dispatcher.stop() if by == "stop" else running.cancel()
@@ -167,7 +167,7 @@ async def test_an_unforeseen_error_leaves_no_message_behind(
                 broken.setattr("messaging.outbox.pipeline.outcome_of", lambda *_args, **_more: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     await sender.run(until_idle=True)
-            held = await db.fetchval("select dispatcher_id from message where state = 'sending' limit 1")
+            held = await db.fetchval("select dispatcher_id from in_flight limit 1")
             assert held is not None
 
             async def another() -> bool:

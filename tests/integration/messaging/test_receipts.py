@@ -14,7 +14,15 @@ from messaging.reasons import Reason
 from messaging.states import State
 from messaging.suppression import active_suppressions
 from muster.operator import operator
-from tests.support.outbox_rows import NOON, add_messages, add_step, events, message, states
+from tests.support.outbox_rows import (
+    NOON,
+    add_messages,
+    add_step,
+    events,
+    message,
+    put_in_flight,
+    states,
+)
 
 NUMBER = "+447700900001"
 
@@ -67,7 +75,7 @@ async def test_one_batch_may_hold_many_receipts_of_one_message(db: Connection) -
 async def test_a_receipt_may_come_before_the_request_returned(db: Connection) -> None:
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
-    await db.execute("update message set state = 'sending', attempt = 1, wire_at = now()")
+    await put_in_flight(db, only, wire_at=NOON)
     (applied,) = await apply_receipts(db, [receipt(State.SENT, only)])
     assert applied.moved
     row = await message(db, only)

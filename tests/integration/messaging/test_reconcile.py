@@ -32,6 +32,7 @@ from tests.support.outbox_rows import (
     events,
     later,
     message,
+    put_in_flight,
     reconcile_steadily,
     states,
     stop_hearts,
@@ -168,7 +169,7 @@ async def test_an_unanswered_email_goes_again_with_the_same_message_id(
 
 async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
-    await db.execute("update message set attempt = 5")
+    await db.execute("update in_flight set attempt = 5")
     reconciled = await reconcile_steadily(runtime, settle=0)
     assert (reconciled.ambiguous, reconciled.held_for_staff, reconciled.again) == (1, 1, 0)
     assert await reconcile_steadily(runtime, settle=0) == ReconcileCounts()
@@ -215,7 +216,10 @@ async def test_a_step_is_finished_only_when_nothing_is_open(runtime: Runtime, db
     ids = await add_messages(db, step, "sms", [ANN, "+447700900124", "+447700900125"])
     for message_id, state in zip(ids, ("queued", "sending", "ambiguous"), strict=True):
         await db.execute("update message set state = 'delivered'")
-        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", message_id, state)
+        stored = "queued" if state == "sending" else state
+        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", message_id, stored)
+        if state == "sending":
+            await put_in_flight(db, message_id)
         assert await finish_drained(db) == []
     await db.execute("update message set state = 'delivered'")
     assert (await reconcile_steadily(runtime)).finished == 1

@@ -99,8 +99,8 @@ async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection,
         [step.step_id], [*OUR_FAULT], MIN_REFUSALS, MIN_REFUSED_SHARE, RECENT_SECONDS, MAX_RECENT_TRIES,
     )  # fmt: skip
     plan = "\n".join(row[0] for row in rows)
-    assert "message_sent" in plan, plan
-    assert "message_refused" in plan, plan
+    assert "message_count_sender" in plan, plan
+    assert "message_exception_refused" in plan, plan
     assert "Seq Scan on message" not in plan, plan
 
 

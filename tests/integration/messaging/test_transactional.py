@@ -35,6 +35,7 @@ from tests.support.outbox_rows import (
     events,
     message,
     open_dispatcher,
+    put_in_flight,
     reconcile_steadily,
     stop_hearts,
     with_sandbox,
@@ -308,11 +309,8 @@ async def test_a_retry_still_has_what_it_opens(runtime: Runtime, sandbox: Sandbo
         only = await ask(db, "", kind=MessageKind.SIGN_IN, contents=contents, keys=runtime.settings.secret_key)
         # a worker that had put it on the wire is gone; Twilio has no trace of it
         gone = await db.fetchval("insert into dispatcher (name, until) values ('w0', now()) returning dispatcher_id")
-        await db.execute(
-            "update message set state = 'sending', attempt = 1, dispatcher_id = $1, wire_at = now(),"
-            " provider = 'twilio' where message_id = $2",
-            gone, only,
-        )  # fmt: skip
+        await put_in_flight(db, only, wire_at=datetime.now(UTC))
+        await db.execute("update in_flight set dispatcher_id = $1, provider = 'twilio'", gone)
         await stop_hearts(db)
     async with open_dispatcher(runtime) as dispatcher:
         reconciled = await reconcile_steadily(runtime, dispatcher.channels, settle=0)

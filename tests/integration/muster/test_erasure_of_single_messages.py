@@ -25,7 +25,14 @@ from muster import erasure
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.electorate import add_person
-from tests.support.outbox_rows import SMS_FROM, deliver, dispatcher, message, with_sandbox
+from tests.support.outbox_rows import (
+    SMS_FROM,
+    deliver,
+    dispatcher,
+    message,
+    put_in_flight,
+    with_sandbox,
+)
 from tests.support.traces import found_in
 from tests.support.waiting import until
 from webhooks.members.page_views import PageViews
@@ -69,11 +76,14 @@ async def _every_kind_in_every_state(db: Connection, person_id: int | None) -> d
             else:
                 message_id = await send_to(db, asked, at=at)
             ids[kind, state] = message_id
-            stored = {"claimed": "sending", "wired": "sending", "archived": "delivered"}.get(state, state)
+            if state in {"claimed", "wired"}:
+                await put_in_flight(db, message_id, wire_at=datetime.now(UTC) if state == "wired" else None)
+                continue
+            stored = {"archived": "delivered"}.get(state, state)
             await db.execute(
                 "update message set state = $2::text::message_state, attempt = 1, dispatcher_id = $3,"
-                " wire_at = case when $4 then now() end, sent_at = case when $5 then now() end where message_id = $1",
-                message_id, stored, worker, state == "wired", state in {"accepted", "sent", "delivered", "archived"},
+                " sent_at = case when $4 then now() end where message_id = $1",
+                message_id, stored, worker, state in {"accepted", "sent", "delivered", "archived"},
             )  # fmt: skip
     assert await archive_due(db, datetime.now(UTC) - ARCHIVE_DELAY, PageViews(), now=datetime.now(UTC))
     return ids

@@ -13,6 +13,7 @@ from core.db import Connection, Pool
 from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.outbox import heartbeat
+from messaging.outbox.heartbeat import OUTBOX_VERSION
 from muster.worker import work
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import Step, add_messages, add_step, deliver, states, with_sandbox
@@ -59,14 +60,14 @@ async def test_it_hands_back_what_it_claimed_and_the_next_one_sends_it(
         return len(sandbox.mailbox) > 10
 
     await until(some_have_left)
-    await owner.execute(OF_VERSION % 2)
+    await owner.execute(OF_VERSION % (OUTBOX_VERSION + 1))
     with pytest.raises(Conflict, match="migrated by another version") as ended:
         await asyncio.wait_for(worker, 20)
     assert "Restart it" in (ended.value.remedy or "")
     counted = await states(db, step)
     assert set(counted) == {"accepted", "queued"}
     assert counted["accepted"] == len(sandbox.mailbox)
-    await owner.execute(OF_VERSION % 1)
+    await owner.execute(OF_VERSION % OUTBOX_VERSION)
     await db.execute("update sender set pace = null")
 
     async def all_have_left() -> bool:
@@ -80,7 +81,7 @@ async def test_it_hands_back_what_it_claimed_and_the_next_one_sends_it(
 async def test_it_does_not_begin(
     muster: Runtime, sandbox: Sandbox, step: Step, db: Connection, owner: Connection
 ) -> None:
-    await owner.execute(OF_VERSION % 2)
+    await owner.execute(OF_VERSION % (OUTBOX_VERSION + 1))
     with pytest.raises(Conflict, match="migrated by another version"):
         await asyncio.wait_for(work(muster, asyncio.Event()), 20)
     with pytest.raises(Conflict, match="migrated by another version"):

@@ -159,6 +159,7 @@ async def test_an_event_that_changes_nothing_is_described_so(world: World, campa
     for name in ("deferred", "unsubscribe", "group_resubscribe"):
         await world.tell("sendgrid", name, recipient.message_id)
     assert [entry.words.partition(".")[0] for entry in await find_history(db, recipient.message_id)] == [
+        "Try 1: a worker took it for sending",
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
         "The provider reported an event that does not change its state",

@@ -10,15 +10,23 @@ from campaigns.campaigns import cancel, pause, resume
 from campaigns.launch import launch_due_steps
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, Pool
+from messaging.outbox.claim import claim
+from messaging.outbox.followed_states import followed_states
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from messaging.suppression import lift, suppress
 from muster.operator import operator
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.inbound_rows import make_campaign
+from tests.support.outbox_rows import NOON as OUTBOX_NOON
+from tests.support.outbox_rows import Step, add_messages, add_step, dispatcher
+from tests.support.outbox_rows import events as history_of
+from tests.support.outbox_steps import mailboxes
 from tests.support.receivers import WebhookWorker
 from tests.support.webhook_events import RECEIVER, events
 from webhooks.subscriptions.event_log import delete_old_events
+from webhooks.subscriptions.subscriptions import remove
 
 
 async def types(db: Connection) -> list[str]:
@@ -103,6 +111,38 @@ async def test_messages_are_sent_with_their_new_state(worker: WebhookWorker, db:
     assert "+4477" not in str(rows_stored)
 
 
+async def accept_next(db: Connection, step: Step) -> int:
+    """A provider accepts the next message of a step."""
+    taken = await claim(db, step.due("email"), limit=1, now=OUTBOX_NOON, dispatcher_id=await dispatcher(db))
+    (message,) = taken.messages
+    await record_outcomes(db, [], [Intent(message.message_id, 1, None, None, "smtp")], source="smtp", now=OUTBOX_NOON)
+    accepted = Outcome(message.message_id, 1, State.ACCEPTED, code="250 queued")
+    await record_outcomes(db, [accepted], [], source="smtp", now=OUTBOX_NOON)
+    return message.message_id
+
+
+async def test_accepted_messages_have_events_while_somebody_wants_them_and_always_a_history(
+    worker: WebhookWorker, db: Connection
+) -> None:
+    step = await add_step(db)
+    await add_messages(db, step, "email", mailboxes(3))
+    before = await accept_next(db, step)
+    await worker.add(RECEIVER, "message.accepted", name="accepted")
+    wanted = await accept_next(db, step)
+    await worker.record_new_events()
+    assert [(kind, data["message_id"]) for kind, data in await events(db)] == [("message.accepted", wanted)]
+    assert await followed_states(db) == {State.ACCEPTED}
+    await remove(db, "accepted", actor=operator("ann"))
+    await worker.record_new_events()
+    assert await followed_states(db) == set()
+    after = await accept_next(db, step)
+    assert await db.fetchval("select array_agg(message_id) from message_event where state = 'accepted'") == [wanted]
+    for message_id in (before, wanted, after):
+        assert await history_of(db, message_id) == [
+            ("queued", "launch", None), ("sending", "worker", None), ("accepted", "smtp", "250 queued")
+        ]  # fmt: skip
+
+
 async def test_replies_are_sent_without_their_text(worker: WebhookWorker, db: Connection) -> None:
     await worker.add(RECEIVER, "reply.received")
     person = await add_person(db, "M1")
@@ -163,8 +203,8 @@ async def test_each_state_change_of_a_ballot_is_sent_once(worker: WebhookWorker,
     assert await types(db) == ["ballot.opened", "ballot.threshold_reached", "ballot.passed"]
     assert (await events(db))[1][1].items() >= {"ballot": "pay-2026", "electorate": 4, "confirmed": 3}.items()
 
-    for claim in claims[:2]:
-        await retract_claim(db, claim, recorder="member", source="link")
+    for retracted in claims[:2]:
+        await retract_claim(db, retracted, recorder="member", source="link")
     await worker.record_new_events()
     worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=20))
     await worker.record_new_events()

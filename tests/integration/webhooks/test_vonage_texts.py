@@ -179,7 +179,7 @@ async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out_and_is_tried
     await deliver(replace(here, settings=unreachable))
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
     assert await campaign.db.fetchval("select state from message where step_id is null") == "queued"
-    await campaign.db.execute("update message set not_before = '2026-01-01Z' where step_id is null")
+    await campaign.db.execute("update queue set not_before = '2026-01-01Z'")
     await deliver(here)
     assert [message.to for message in sandbox.vonage.messages] == [PHONE]
 

@@ -1,0 +1,4 @@
+-- migrate:up transaction:false
+call move_outbox();
+
+-- migrate:down
