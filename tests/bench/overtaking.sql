@@ -8,11 +8,11 @@ select count(*) from message where state = 'accepted';
 
 -- name: left
 -- Messages that are queued.
-select count(*) from message where state = 'queued';
+select count(*) from queue;
 
 -- name: on_the_wire
 -- Whether something was taken by a worker and has no outcome yet.
-select exists (select from message where state = 'sending');
+select exists (select from in_flight);
 
 -- name: waits
 -- Seconds from the request to the provider's acceptance; one that has not left counts as an hour.
