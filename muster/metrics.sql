@@ -12,6 +12,7 @@ from (
   union all
   select moved.state, moved.sign * count(*)
   from in_flight f
+  join message m on m.message_id = f.message_id and m.state = 'queued' -- a receipt may have come before the outcome
   cross join (values ('queued'::message_state, -1), ('sending', 1)) as moved (state, sign)
   where not exists (select from transactional t where t.message_id = f.message_id and t.kind = 'test')
   group by moved.state, moved.sign

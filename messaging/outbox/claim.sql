@@ -116,12 +116,8 @@ with due as materialized (
     set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at,
         attempt = excluded.attempt, dispatcher_id = excluded.dispatcher_id, taken_at = excluded.taken_at, wire_at = null,
         provider = null, sent_from = null, reason = excluded.reason
-), waiting as (
-  insert into queue (message_id, queue_id, not_before, date_at, attempt)
-  select message_id, queue_id, case state when 'back' then not_before else waits_until end, date_at, attempt
-  from judged
-  where state in ('queued', 'back')
 ), written as (
+  -- a receipt may end the message at this very moment: then its word counts, and nothing is written here
   update message m
   set state = j.state::message_state,
       reason = j.reason,
@@ -129,14 +125,19 @@ with due as materialized (
       attempt = j.attempt,
       changed_at = now()
   from judged j
-  where m.message_id = j.message_id and j.state not in ('sending', 'back')
+  where m.message_id = j.message_id and m.state = 'queued' and j.state not in ('sending', 'back')
+  returning j.message_id, j.queue_id, j.waits_until, j.date_at, j.attempt, j.state, j.reason
+), waiting as (
+  insert into queue (message_id, queue_id, not_before, date_at, attempt)
+  select message_id, queue_id, waits_until, date_at, attempt from written where state = 'queued'
+  union all
+  select message_id, queue_id, not_before, date_at, attempt from judged where state = 'back'
 ), new_events as (
   insert into message_event (message_id, state, source, code, detail)
   select
     message_id, nullif(state, 'queued')::message_state, 'worker', reason,
     case state when 'queued' then jsonb_build_object('until', waits_until) end
-  from judged
-  where state not in ('sending', 'back')
+  from written
 )
 select message_id, (attempt + 1)::smallint as attempt, address, sender_id, state, not_before, variables
 from judged
@@ -185,10 +186,11 @@ with due as materialized (
   update message m
   set state = j.state::message_state, reason = j.reason, attempt = j.attempt, changed_at = now()
   from judged j
-  where m.message_id = j.message_id and j.state <> 'sending'
+  where m.message_id = j.message_id and m.state = 'queued' and j.state <> 'sending'
+  returning j.message_id, j.state, j.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code)
-  select message_id, state::message_state, 'worker', reason from judged where state <> 'sending'
+  select message_id, state::message_state, 'worker', reason from written
 )
 select
   message_id, (attempt + 1)::smallint as attempt, address, sender_id, state, not_before, kind, content, concealed, in_reply_to,
@@ -216,6 +218,7 @@ with freed as (
 ), waiting as (
   insert into queue (message_id, queue_id, not_before, date_at, attempt)
   select message_id, queue_id, not_before, date_at, attempt from back
+  on conflict (message_id) do nothing -- a receipt has ended that try, and put the next one there
 ), new_events as (
   insert into message_event (message_id, at, state, source, code, detail)
   select back.message_id, e.at, e.state::message_state, 'worker', e.code, e.detail

@@ -39,6 +39,7 @@ select step_id, state, reason, n, segments, 0 from step_total where step_id = an
 -- How many messages of each step workers have taken.
 select f.queue_id / 16 as step_id, count(*) as n
 from in_flight f
+join message m on m.message_id = f.message_id and m.state = 'queued' -- a receipt may have come before the outcome
 where f.queue_id / 16 = any ($1::bigint[]) and f.queue_id > 0
 group by 1;
 

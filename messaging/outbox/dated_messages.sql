@@ -1,5 +1,5 @@
 -- name: lock_waiting
--- Locks what waits of a step's messages to some people, in the order of their ids, as all statements do; before the
+-- Locks what waits of a step's messages to some people, in the order of their ids; before the
 -- messages, as claims do.
 select q.message_id
 from message m

@@ -248,7 +248,8 @@ ended as (
     union all
     select s.message_id, 2, null, s.state, 'worker', coalesce(s.suppressed, s.stopped), null
     from stopped s
-    where s.stopped <> 'over'
+    left join recorded r using (message_id)
+    where s.stopped = 'handed_back' or s.stopped <> 'over' and r.state = s.state
   ) as e
   order by message_id, n
 )

@@ -32,24 +32,39 @@ select message_id, provider_id, ended_by from message_try where message_id = any
 -- Each message's state after all its receipts. A message that is tried again loses its provider's id and wire time, and
 -- its attempt number goes up: a late outcome of the ended try matches no row. A next try that waits is taken out of its
 -- queue, unless it is being claimed at this moment: the claim, or the last eligibility check, then finds that it is over.
--- Nothing waits for a worker's lock here: the worker may be waiting for the message.
+-- So nothing waits here for a claim, which may be waiting for the message. A message that was queued and has ended tries
+-- keeps its place in the queue, or gets one, for the next try; a worker that has it for an earlier try does not send it.
 with waiting as materialized (
-  select message_id from queue where message_id = any ($1::bigint[]) for update skip locked
+  select q.message_id
+  from unnest($1::bigint[], $2::message_state[]) as n (message_id, state)
+  join queue q using (message_id)
+  where n.state <> 'queued'
+  for update of q skip locked
 ), dequeued as (
   delete from queue q using waiting w where q.message_id = w.message_id
+), were_queued as materialized (
+  select message_id from message where message_id = any ($1::bigint[]) and state = 'queued'
+), moved as (
+  update message m
+  set state = n.state,
+      -- the delivered message names a date that its person no longer has: staff tell them by hand
+      reason = coalesce(n.reason, case when m.reason = 'date_moved_late' and n.state <> 'queued' then m.reason end),
+      provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
+      attempt = case when n.ended > 0 then n.attempt + n.ended else m.attempt end,
+      not_before = case n.state when 'queued' then n.not_before else m.not_before end,
+      wire_at = case when n.ended > 0 then null else m.wire_at end,
+      sent_at = coalesce(m.sent_at, now()), changed_at = now()
+  from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::smallint[])
+    as n (message_id, state, reason, provider_id, ended, not_before, attempt)
+  where m.message_id = n.message_id
+  returning m.message_id, m.step_id, m.channel, m.sender_id, m.state, m.not_before, m.date_at, m.attempt, n.ended
 )
-update message m
-set state = n.state,
-    -- the delivered message names a date that its person no longer has: staff tell them by hand
-    reason = coalesce(n.reason, case when m.reason = 'date_moved_late' and n.state <> 'queued' then m.reason end),
-    provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
-    attempt = case when n.ended > 0 then n.attempt + n.ended else m.attempt end,
-    not_before = case n.state when 'queued' then n.not_before else m.not_before end,
-    wire_at = case when n.ended > 0 then null else m.wire_at end,
-    sent_at = coalesce(m.sent_at, now()), changed_at = now()
-from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::smallint[])
-  as n (message_id, state, reason, provider_id, ended, not_before, attempt)
-where m.message_id = n.message_id;
+insert into queue (message_id, queue_id, not_before, date_at, attempt)
+select message_id, queue_of(step_id, channel, sender_id), not_before, date_at, attempt
+from moved
+join were_queued using (message_id)
+where state = 'queued' and ended > 0
+on conflict (message_id) do update set not_before = excluded.not_before, attempt = excluded.attempt;
 
 -- name: tell_first_tries
 -- Puts into the history that a worker took the messages for a try that has ended, before their columns tell of the next.

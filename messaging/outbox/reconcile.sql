@@ -46,6 +46,7 @@ with moment as materialized (
 ), back as (
   insert into queue (message_id, queue_id, not_before, date_at, attempt)
   select message_id, queue_id, not_before, date_at, attempt from released where wire_at is null and message_state = 'queued'
+  on conflict (message_id) do nothing -- a receipt has ended that try, and put the next one there
 ), unknown as (
   -- a receipt may have come first: then only what the worker knew is added
   update message m
@@ -55,10 +56,16 @@ with moment as materialized (
       changed_at = clock_timestamp()
   from released t
   where m.message_id = t.message_id and t.wire_at is not null and m.attempt <= t.attempt
+  returning m.message_id, m.state
+), changed as (
+  select t.*
+  from released t
+  left join unknown u using (message_id)
+  where t.message_state = 'queued' and (t.wire_at is null or u.state = 'ambiguous')
 ), new_events as (
   insert into message_event (message_id, at, state, source, code, detail)
   select t.message_id, e.at, e.state::message_state, e.source, e.code, e.detail
-  from released t
+  from changed t
   cross join lateral (
     values
       (1, t.taken_at, 'sending', 'worker', null, jsonb_build_object('attempt', t.attempt, 'by', t.name)),
@@ -67,13 +74,11 @@ with moment as materialized (
         case when t.wire_at is null then 'handed_back' else 'worker_lost' end, null
       )
   ) as e (n, at, state, source, code, detail)
-  where t.message_state = 'queued'
   order by t.message_id, e.n
 )
 select
   count(*) filter (where wire_at is null) as returned, count(*) filter (where wire_at is not null) as ambiguous
-from released
-where message_state = 'queued';
+from changed;
 
 -- name: list_lost_workers
 -- Workers that were declared gone within the hour and have not come back, and the names in an open alert.
