@@ -31,8 +31,11 @@ from tests.mutants.sql import MUTANTS, ROOT, SqlMutant
 
 ASKED: Final = tuple(
     f"tests/integration/messaging/{name}"
-    for name in ("test_eligibility.py", "test_claim.py", "test_consent.py", "test_claim_checks.py", "test_counts.py")
-)
+    for name in (
+        "test_eligibility.py", "test_claim.py", "test_consent.py", "test_claim_checks.py", "test_counts.py",
+        "test_receipts_beside_workers.py",
+    )
+)  # fmt: skip
 CLOCKS: Final = "first_open_moment or whatever_it_does"
 """Tests that try many hours and clocks. They take longer than all others, and are about functions, not queries."""
 SECONDS: Final = 10

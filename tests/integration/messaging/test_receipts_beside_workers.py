@@ -113,3 +113,14 @@ async def test_what_is_handed_back_after_its_next_try_was_queued_is_there_once(d
     await apply_receipts(db, [receipt(State.SENT, only), again])
     await hand_back(db, [claimed])
     assert ((await message(db, only))["state"], await places(db, only)) == ("queued", (1, 0))
+
+
+async def test_a_row_that_a_claim_kept_from_a_receipt_is_dropped_by_the_next_claim(db: Connection) -> None:
+    step = await add_step(db)
+    only = await second_try(db, step)
+    await db.execute("create temporary table kept as select * from queue")
+    await apply_receipts(db, [receipt(State.DELIVERED, only)])
+    await db.execute("insert into queue select * from kept")
+    claimed = await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))
+    assert not claimed.messages
+    assert ((await message(db, only))["state"], await places(db, only)) == ("delivered", (0, 0))
