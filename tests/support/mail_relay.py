@@ -6,7 +6,7 @@ import asyncio
 import base64
 import ssl
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,8 @@ class Relay:
         lazy: it says nothing until a conversation can go no further without it.
         torn: it sends every byte by itself.
         forgetful: it loses what came behind a text, with the text.
+        loses: numbers of the lines that it loses of what came behind a text.
+        cuts: how many bytes it loses of the beginning of that.
         holds: a verb (or `BODY`) that it does not answer before `gate` is set.
         context: with it, it offers STARTTLS, or speaks TLS from the start where `smtps`.
         password: with it, it wants `user` to sign in.
@@ -46,6 +48,8 @@ class Relay:
     lazy: bool = False
     torn: bool = False
     forgetful: bool = False
+    loses: Collection[int] = ()
+    cuts: int = 0
     holds: str = ""
     context: ssl.SSLContext | None = None
     smtps: bool = False
@@ -153,6 +157,7 @@ class _Talk:
         await self.hold("BODY")
         if self.relay.forgetful:
             self.reader._buffer.clear()  # type: ignore[attr-defined]
+        self.lose()
         others = self.relay.answers.get("BODY")
         answer = others.pop(0) if others else USUAL
         if answer == USUAL:
@@ -162,6 +167,12 @@ class _Talk:
             self.relay.taken.append(text)
         await self.say(answer)
         return answer != HANG_UP
+
+    def lose(self) -> None:
+        """Lose a part of what came behind a text."""
+        behind = self.reader._buffer  # type: ignore[attr-defined]
+        lines = bytes(behind[self.relay.cuts :]).splitlines(keepends=True)
+        behind[:] = b"".join(line for number, line in enumerate(lines) if number not in self.relay.loses)
 
     async def hold(self, verb: str) -> None:
         if verb == self.relay.holds:

@@ -29,7 +29,14 @@ from messaging.channels.smtp.codes import SmtpPhase
 from messaging.channels.smtp.dkim import open_signer
 from messaging.channels.smtp.provider_headers import reference_header
 from messaging.channels.smtp.smtp_connection import SmtpConnection
-from messaging.channels.smtp.smtp_session import PreparedEmail, SmtpSession, dot_stuffed, envelope_path, no_path
+from messaging.channels.smtp.smtp_session import (
+    EnvelopeLostError,
+    PreparedEmail,
+    SmtpSession,
+    dot_stuffed,
+    envelope_path,
+    no_path,
+)
 from messaging.channels.smtp.smtp_transport import connect, read_smtp_url, trusted
 from messaging.content.mime import seven_bit
 from messaging.reasons import Reason
@@ -130,7 +137,7 @@ class SmtpChannel:
             if session.phase is SmtpPhase.BODY:
                 return Unknown(words)
             timed_out = isinstance(error, TimeoutError)
-            if announced and timed_out and session.phase is SmtpPhase.MAIL:
+            if announced and (timed_out or isinstance(error, EnvelopeLostError)):
                 self._stop_announcing(words)
             if not timed_out and (announced or session.phase is SmtpPhase.MAIL):
                 return None
@@ -191,8 +198,9 @@ class SmtpChannel:
 
     def _stop_announcing(self, words: str) -> None:
         """Say no envelope ahead any more: a relay that loses those behind a text would keep each connection waiting."""
+        if self._says_ahead:
+            log.warning("the relay did not take an envelope sent with the text before it", error=words)
         self._says_ahead = False
-        log.warning("the relay did not answer an envelope sent with the text before it", error=words)
 
     async def _take(self) -> SmtpSession | None:
         """Take the open connection that was used last; close those unused for too long."""

@@ -24,8 +24,16 @@ from messaging.reasons import Reason
 
 _COMMANDS: Final = ((SmtpPhase.MAIL, 2), (SmtpPhase.RCPT, 2), (SmtpPhase.DATA, 3))
 """Commands of an envelope, and the first digit of the reply that goes on with it (RFC 5321, 4.3.2)."""
+_NOT_UNDERSTOOD: Final = frozenset({500, 501, 502, 503})
+"""Codes of a server that knows no such command, or not at this place: also where commands before it were lost."""
 _PLAIN_PATH: Final = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
+_MAX_SIZE_DIGITS: Final = 20
+"""Most digits of the size that a server takes (RFC 1870)."""
 _NEEDS_UTF8: Final = "The relay takes no addresses with letters beyond ASCII before the @ (it does not offer SMTPUTF8)."
+
+
+class EnvelopeLostError(ConnectionResetError):
+    """The server has not taken an envelope that was said ahead as it was said; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class SmtpSession:
         self.phase = SmtpPhase.MAIL
         self.ahead: PreparedEmail | None = None
         limit = connection.extensions.get("size", "")
-        self._size_limit = int(limit) if limit.isdecimal() else 0
+        self._size_limit = int(limit) if limit.isdecimal() and len(limit) <= _MAX_SIZE_DIGITS else 0
         self._pipelines = "pipelining" in connection.extensions
         self._takes_8bit = "8bitmime" in connection.extensions
 
@@ -109,13 +117,15 @@ class SmtpSession:
         """Send the envelope, unless it was said ahead; return None if the server waits for the text.
 
         Raises:
+            EnvelopeLostError: it was said ahead, and the server missed a part of it.
             OSError: the connection cannot be used, or the server does not speak SMTP; nothing was sent.
         """
         connection = self.connection
-        if self.ahead is not None or self._pipelines:
-            if self.ahead is None:
-                connection.send(email.envelope, replies=len(_COMMANDS))
+        if self.ahead is not None:
             self.ahead = None
+            return await self._read_envelope(_COMMANDS, said_ahead=True)
+        if self._pipelines:
+            connection.send(email.envelope, replies=len(_COMMANDS))
             return await self._read_envelope(_COMMANDS)
         for command, line in zip(_COMMANDS, email.envelope.splitlines(keepends=True), strict=True):
             connection.send(line, replies=1)
@@ -153,8 +163,12 @@ class SmtpSession:
             raise ConnectionResetError(f"the server answered {code}")
         return result_of(code, words, SmtpPhase.BODY)
 
-    async def _read_envelope(self, commands: tuple[tuple[SmtpPhase, int], ...]) -> Retry | Refused | None:
+    async def _read_envelope(
+        self, commands: tuple[tuple[SmtpPhase, int], ...], *, said_ahead: bool = False
+    ) -> Retry | Refused | None:
         replies = await self.connection.read_replies(len(commands))
+        if said_ahead:
+            self._check_said_ahead(replies)
         for (phase, going_on), (code, words) in zip(commands, replies, strict=False):
             self.phase = phase
             if code // 100 == going_on:
@@ -168,6 +182,21 @@ class SmtpSession:
         if len(replies) < len(commands):
             raise self.connection.error
         return None
+
+    def _check_said_ahead(self, replies: list[Reply]) -> None:
+        """Refuse to judge an email by replies to half an envelope: relays lose bytes that come with a text.
+
+        Where a command is missing, the reply to the next one would be taken for its own. A command behind a refused one
+        is out of order in any case.
+        """
+        stopped = (
+            reply for (_, going_on), reply in zip(_COMMANDS, replies, strict=False) if reply[0] // 100 != going_on
+        )
+        code, words = next(stopped, (0, ""))
+        if code in _NOT_UNDERSTOOD:
+            raise EnvelopeLostError(f"the server answered {code} {words}")
+        if len(replies) < len(_COMMANDS):
+            raise self.connection.error
 
     async def _start_over(self, replies: list[Reply]) -> None:
         """Reset the connection after a refusal, or close it if the server waits for a text all the same."""

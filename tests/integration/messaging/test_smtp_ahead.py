@@ -177,6 +177,32 @@ async def test_a_relay_that_loses_envelopes_behind_a_text_is_told_none_any_more(
         assert (relay.connections, relay.behind, len(relay.taken)) == (2, 1, 5)
 
 
+@pytest.mark.parametrize(("loses", "cuts", "second"), [
+    ((0,), 0, "Accepted"),
+    ((0, 1), 0, "Accepted"),
+    ((1,), 0, "Accepted"),
+    ((2,), 0, "Retry"),
+    ((), 3, "Accepted"),
+    ((), 30, "Accepted"),
+])  # fmt: skip
+async def test_a_relay_that_loses_a_part_of_an_envelope_behind_a_text_refuses_nobody(
+    loses: tuple[int, ...], cuts: int, second: str
+) -> None:
+    """The reply to one command would be taken for that to another, and the sender or the recipient for refused."""
+    async with (
+        serving(Relay(loses=loses, cuts=cuts)) as relay,
+        channel_to(relay.url, timeout=0.5) as channel,
+    ):
+        assert kinds(await send_in_turn(channel, numbered(6))) == ["Accepted", second] + ["Accepted"] * 4
+        assert (relay.connections, relay.behind) == (2, 1)
+
+
+async def test_a_size_limit_that_is_no_number_is_none() -> None:
+    offers = ("PIPELINING", "8BITMIME", "SIZE " + "9" * 5000)
+    async with serving(Relay(offers=offers)) as relay, channel_to(relay.url) as channel:
+        assert kinds(await send_in_turn(channel, numbered(2))) == ["Accepted", "Accepted"]
+
+
 async def test_a_cancelled_send_leaves_no_connection_behind() -> None:
     endless = {"BODY": [b"250-not\r\n"], **{verb: [USUAL, b"250-yet\r\n"] for verb in ("MAIL", "RCPT")}}
     endless["DATA"] = [USUAL, b"250-nor now\r\n"]
