@@ -91,7 +91,7 @@ create index message_count_grain on message_count (grain, at) where grain < 3;
 -- the history makes its line from this message's columns. Empty once its words are erased.
 alter table message add column accepted_reply text;
 
--- States of messages that programs of others are told of (webhooks/subscriptions): each of these changes has its event.
+-- States of messages that programs of others follow (webhooks/subscriptions): each of these changes has its event.
 create table followed_state (
   state message_state primary key
 );
@@ -264,7 +264,7 @@ $$;
 -- Writes down that a worker took messages for their first try, and that a provider accepted it, where only the message says so as
 -- yet: before it says so of another try, or goes into the archive. Under numbers below those of all events, which the history puts
 -- where they belong.
-create function tell_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
+create function record_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
   insert into message_event (message_id, event_id, at, state, source, code, detail)
   overriding system value
   select m.message_id, line.*
@@ -302,7 +302,7 @@ begin
       coalesce(cardinality(over), 0), cardinality(messages);
   end if;
 
-  perform tell_first_tries(over);
+  perform record_first_tries(over);
   with moved as (
     delete from message where message_id = any (over)
     returning
@@ -366,7 +366,7 @@ begin
   return null;
 end $$;
 
-grant execute on function queue_of, is_exceptional, tell_first_tries to public;
+grant execute on function queue_of, is_exceptional, record_first_tries to public;
 
 -- What is there already is moved in pages by the next file, while web processes of the version before go on: this says how far it
 -- is. While it has a row, the sums lack what has not been moved, so no step is finished by them.

@@ -108,7 +108,7 @@ with due as materialized (
       when opens > $3 then 'sending_window'
     end as reason
   from counted
-), flying as (
+), put_in_flight as (
   -- a row may be left of a try that a receipt has ended before its worker did: the newer attempt replaces it
   insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
   select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
@@ -174,7 +174,7 @@ with due as materialized (
     *, coalesce(suppressed, case when send_before <= $3 then 'past_deadline' end) as reason,
     case when suppressed is not null then 'suppressed' when send_before <= $3 then 'expired' else 'sending' end as state
   from seen
-), flying as (
+), put_in_flight as (
   insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
   select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
   on conflict (message_id) do update

@@ -61,7 +61,7 @@ group by step_id, state, reason;
 -- is counted as queued there, too. What waits of a cancelled step is being withdrawn, and leaves no more.
 with steps as materialized (
   select step_id, state as step_state from step where campaign_id = $1
-), flying as materialized (
+), in_flight_now as materialized (
   select f.queue_id / 16 as step_id, m.channel, count(*) as n
   from in_flight f
   join message m on m.message_id = f.message_id and m.state = 'queued'
@@ -83,7 +83,7 @@ from (
   group by step_id, channel, state
   union all
   select step_id, channel, s.state, s.change * n, 0
-  from flying
+  from in_flight_now
   cross join (values ('queued'::message_state, -1), ('sending', 1)) as s (state, change)
   union all
   select step_id, channel, state, n, segments from step_total where step_id in (select step_id from steps)

@@ -51,9 +51,9 @@ from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::small
   as n (message_id, state, reason, provider_id, ended, not_before, attempt)
 where m.message_id = n.message_id;
 
--- name: tell_first_tries
--- Puts into the history that a worker took the messages for a try that has ended, before their columns tell of the next.
-select tell_first_tries($1::bigint[]);
+-- name: record_first_tries
+-- Puts into the history that a worker took the messages for a try that has ended, before their columns are of the next.
+select record_first_tries($1::bigint[]);
 
 -- name: end_tries
 -- Stores the provider's ids of ended tries, as long as receipts may come for them.
