@@ -37,9 +37,9 @@ select step_id, state, reason, n, segments, 0 from step_total where step_id = an
 
 -- name: count_in_flight
 -- How many messages of each step workers have taken.
-select f.queue_id / 16 as step_id, count(*) as n
+select step_of_queue(f.queue_id) as step_id, count(*) as n
 from in_flight f
-where f.queue_id / 16 = any ($1::bigint[]) and f.queue_id > 0
+where step_of_queue(f.queue_id) = any ($1::bigint[])
 group by 1;
 
 -- name: count_partially
@@ -62,10 +62,10 @@ group by step_id, state, reason;
 with steps as materialized (
   select step_id, state as step_state from step where campaign_id = $1
 ), in_flight_now as materialized (
-  select f.queue_id / 16 as step_id, m.channel, count(*) as n
+  select step_of_queue(f.queue_id) as step_id, m.channel, count(*) as n
   from in_flight f
   join message m on m.message_id = f.message_id and m.state = 'queued'
-  where f.queue_id > 0 and f.queue_id / 16 in (select step_id from steps)
+  where step_of_queue(f.queue_id) in (select step_id from steps)
   group by 1, 2
 )
 select
@@ -157,7 +157,7 @@ where s.state = 'running'
   and not exists (
     select from unnest(s.channels) as c (channel) join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
   )
-  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (select from in_flight f where step_of_queue(f.queue_id) = s.step_id)
   and not exists (
     -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days
     select from (
