@@ -31,7 +31,10 @@ select name from ballot order by closes_at, name;
 -- one of these; true or false: has it or not). Electors already enrolled follow a move to another unit. Members who
 -- have left or were erased are not enrolled. The full join is for the planner, which has no other way to do it than a hash or a
 -- merge. Where statistics say that there are no electors, or none of this ballot, it would read for each person all electors,
--- those that this statement has just added among them. `coalesce` leaves out whom the join adds.
+-- those that this statement has just added among them. `coalesce` leaves out rows that the full join adds. `p.person_id is not
+-- null` says the same and must not stand here: the planner would see that every row has a person, make a left join of the full
+-- one, and again be free to read all electors for each person. So would it for any other condition on `p` that is never true
+-- of null, such as `p.unit_id = 1`: write that with `coalesce`, too.
 insert into elector (ballot_id, person_id, unit_id)
 select $1, p.person_id, p.unit_id
 from person p

@@ -7,8 +7,8 @@ from message_any m
 where m.message_id = $1;
 
 -- name: list_failed
--- The closed replies whose staff reply has failed since it was queued. The index on failed transactional messages has
--- few entries; a reply that was opened or closed again since is not among them.
+-- The closed replies whose staff reply has failed since it was queued. Read from
+-- `message_exception`, which has few transactional messages; a reply that was opened or closed again since is not among them.
 select distinct on (r.reply_id) r.reply_id, m.message_id, coalesce(m.reason, '') as reason
 from message_exception x
 join message m on m.message_id = x.message_id

@@ -27,7 +27,10 @@ MEANINGS: Final = frozenset[str]().union(*(subject_class.common_meanings for sub
 
 
 def subject_of(facts: Mapping[str, Any]) -> Subject:
-    """Make a subject from its row in the view `subject`, as JSON. The same row makes it once for many presses."""
+    """Make a subject from its row in the view `subject`, as JSON.
+
+    A subject that was made from the same row before is returned again: many presses are about one.
+    """
     return _made(orjson.dumps(facts))
 
 

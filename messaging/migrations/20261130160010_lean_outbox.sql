@@ -2,12 +2,18 @@
 
 -- A message is written when it is launched, and once more when its outcome is known. What happens between is in two narrow
 -- tables: `queue` has a row for each message that waits, `in_flight` one for each that a worker has taken; a message whose state
--- is 'queued' has its row in one of them. Whoever deletes that row decides what becomes of the message, so two can never.
+-- is 'queued' has its row in one of them. A statement may change what becomes of the message only if it has deleted that row: of
+-- two that want to, one finds it gone.
 
 -- The number of a queue: of a step and channel, or of a sender's transactional messages, which have no step.
 create function queue_of(step_id bigint, channel text, sender_id bigint) returns bigint
 language sql immutable parallel safe as $$
   select case when step_id is null then -sender_id else step_id * 16 + case channel when 'sms' then 1 when 'email' then 2 end end
+$$;
+
+-- The step of a queue; null for transactional messages.
+create function step_of_queue(queue_id bigint) returns bigint language sql immutable parallel safe as $$
+  select case when queue_id > 0 then queue_id / 16 end
 $$;
 
 -- Whether a message ended otherwise than most do, or its outcome is unknown: these are found by `message_exception`.
@@ -88,10 +94,12 @@ create index message_count_sender on message_count (sender_id, at) where sent <>
 create index message_count_grain on message_count (grain, at) where grain < 3;
 
 -- What a provider said on accepting the first try, where there is nothing more to say of it: such an acceptance has no event, and
--- the history makes its line from this message's columns. Empty once its words are erased.
+-- the history makes its line from this message's columns. Empty once its words are erased. Null: there are events.
+-- Rule: an UPDATE that changes this column from null must itself add to `message_count`, and may be of nothing but such an
+-- acceptance. The trigger `message_changes` does not fire for it, so counts, exceptions and providers' numbers do not follow.
 alter table message add column accepted_reply text;
 
--- States of messages that programs of others are told of (webhooks/subscriptions): each of these changes has its event.
+-- States of messages that programs of others follow (webhooks/subscriptions): each of these changes has its event.
 create table followed_state (
   state message_state primary key
 );
@@ -147,8 +155,8 @@ end $$;
 create trigger message_comes after insert on message
   referencing new table as new_messages for each statement execute function note_new_messages();
 
--- By row: what is ordinary must not pay for the rest. Who writes down what a provider said on accepting a message (a first try that
--- was simply accepted) adds up the sums in the same statement, and needs nothing else of this.
+-- By row: an ordinary message must not pay for the rest. The trigger does not fire where `accepted_reply` changes from null: see the
+-- rule at that column.
 create function note_changed_message() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if new.state = 'sending' and old.state <> 'sending' then
@@ -264,7 +272,7 @@ $$;
 -- Writes down that a worker took messages for their first try, and that a provider accepted it, where only the message says so as
 -- yet: before it says so of another try, or goes into the archive. Under numbers below those of all events, which the history puts
 -- where they belong.
-create function tell_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
+create function record_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
   insert into message_event (message_id, event_id, at, state, source, code, detail)
   overriding system value
   select m.message_id, line.*
@@ -302,7 +310,7 @@ begin
       coalesce(cardinality(over), 0), cardinality(messages);
   end if;
 
-  perform tell_first_tries(over);
+  perform record_first_tries(over);
   with moved as (
     delete from message where message_id = any (over)
     returning
@@ -366,7 +374,7 @@ begin
   return null;
 end $$;
 
-grant execute on function queue_of, is_exceptional, tell_first_tries to public;
+grant execute on function queue_of, step_of_queue, is_exceptional, record_first_tries to public;
 
 -- What is there already is moved in pages by the next file, while web processes of the version before go on: this says how far it
 -- is. While it has a row, the sums lack what has not been moved, so no step is finished by them.

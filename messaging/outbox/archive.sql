@@ -1,6 +1,6 @@
 -- name: is_sending
 -- Whether anything is being launched or sent, or could be sent now. Messages of a paused sender do not count.
-select exists (select from in_flight where queue_id > 0) or exists (
+select exists (select from in_flight where step_of_queue(queue_id) is not null) or exists (
   select from step s
   where s.state = 'launching'
     or s.state = 'running' and exists (

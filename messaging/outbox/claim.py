@@ -126,7 +126,7 @@ class Claim:
 
 
 async def due_queues(
-    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
+    db: Connection, channels: Collection[str], now: datetime, places: Mapping[int, QueuePlace] | None = None
 ) -> list[DueQueue]:
     """Return the steps' queues that have messages due, the most urgent first.
 
@@ -134,25 +134,25 @@ async def due_queues(
         db: a connection.
         channels: their channels.
         now: the time.
-        taken: by queue, the place after which to look; without one, from the head.
+        places: by queue, the place after which to look; without one, from the head.
     """
-    rows = await db.fetch(SQL["list_due_queues"], list(channels), now, *_columns(taken or {}))
+    rows = await db.fetch(SQL["list_due_queues"], list(channels), now, *_columns(places or {}))
     return [DueQueue(**row) for row in rows]
 
 
 async def due_transactional(
-    db: Connection, channels: Collection[str], now: datetime, taken: Mapping[int, QueuePlace] | None = None
+    db: Connection, channels: Collection[str], now: datetime, places: Mapping[int, QueuePlace] | None = None
 ) -> list[DueQueue]:
     """Return the senders' queues that have transactional messages due; see `due_queues`."""
     rows = await db.fetch(
-        SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY, *_columns(taken or {})
+        SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY, *_columns(places or {})
     )
     return [DueQueue(**row) for row in rows]
 
 
-def _columns(taken: Mapping[int, QueuePlace]) -> tuple[list[int], list[datetime], list[int]]:
-    places = taken.values()
-    return list(taken), [place.not_before for place in places], [place.message_id for place in places]
+def _columns(places: Mapping[int, QueuePlace]) -> tuple[list[int], list[datetime], list[int]]:
+    last = places.values()
+    return list(places), [place.not_before for place in last], [place.message_id for place in last]
 
 
 async def claim(
@@ -224,8 +224,8 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> ClaimedMessage:
     return ClaimedTransactional(*fields, **claimed_row)
 
 
-async def return_unknown(db: Connection, dispatcher_id: int, queue_id: int, known: Collection[int]) -> int:
-    """Put back what a worker has claimed from a queue without knowing it; return how many messages that were.
+async def return_unanswered(db: Connection, dispatcher_id: int, queue_id: int, known: Collection[int]) -> int:
+    """Put back the messages of claims that PostgreSQL's answer never came to; return how many messages that were.
 
     Args:
         db: a connection.
@@ -233,10 +233,10 @@ async def return_unknown(db: Connection, dispatcher_id: int, queue_id: int, know
         queue_id: number of the queue.
         known: messages that the worker has claimed and not yet recorded an intent for.
     """
-    unknown = await db.fetch(SQL["list_unknown_claims"], dispatcher_id, queue_id, known)
-    if not unknown:
+    unanswered = await db.fetch(SQL["list_unanswered_claims"], dispatcher_id, queue_id, known)
+    if not unanswered:
         return 0
-    message_ids, attempts = zip(*unknown, strict=True)
+    message_ids, attempts = zip(*unanswered, strict=True)
     returned: int = await db.fetchval(SQL["hand_back"], message_ids, attempts)
     return returned
 

@@ -6,13 +6,13 @@ select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.
 from step s
 cross join lateral unnest(s.channels) as c (channel)
 join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
-left join unnest($3::bigint[], $4::timestamptz[], $5::bigint[]) as taken (queue_id, not_before, message_id)
-  on taken.queue_id = queue_of(s.step_id, c.channel, null)
+left join unnest($3::bigint[], $4::timestamptz[], $5::bigint[]) as place (queue_id, not_before, message_id)
+  on place.queue_id = queue_of(s.step_id, c.channel, null)
 where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::text[])
   and exists (
     select from queue q
     where q.queue_id = queue_of(s.step_id, c.channel, null) and q.not_before <= $2
-      and (q.not_before, q.message_id) > (coalesce(taken.not_before, '-infinity'), coalesce(taken.message_id, 0))
+      and (q.not_before, q.message_id) > (coalesce(place.not_before, '-infinity'), coalesce(place.message_id, 0))
   )
 order by s.priority desc, s.step_id, c.channel;
 
@@ -20,13 +20,13 @@ order by s.priority desc, s.step_id, c.channel;
 -- Senders that have transactional messages to send now ($3: their priority).
 select null::bigint as step_id, f.channel, $3::int as priority, f.sender_id, f.pace::float8 as pace, '[]'::jsonb as caps
 from sender f
-left join unnest($4::bigint[], $5::timestamptz[], $6::bigint[]) as taken (queue_id, not_before, message_id)
-  on taken.queue_id = queue_of(null, null, f.sender_id)
+left join unnest($4::bigint[], $5::timestamptz[], $6::bigint[]) as place (queue_id, not_before, message_id)
+  on place.queue_id = queue_of(null, null, f.sender_id)
 where f.paused_reason is null and f.channel = any ($1::text[])
   and exists (
     select from queue q
     where q.queue_id = queue_of(null, null, f.sender_id) and q.not_before <= $2
-      and (q.not_before, q.message_id) > (coalesce(taken.not_before, '-infinity'), coalesce(taken.message_id, 0))
+      and (q.not_before, q.message_id) > (coalesce(place.not_before, '-infinity'), coalesce(place.message_id, 0))
   )
 order by f.sender_id;
 
@@ -108,7 +108,7 @@ with due as materialized (
       when opens > $3 then 'sending_window'
     end as reason
   from counted
-), flying as (
+), put_in_flight as (
   -- a row may be left of a try that a receipt has ended before its worker did: the newer attempt replaces it
   insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
   select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
@@ -175,7 +175,7 @@ with due as materialized (
     *, coalesce(suppressed, case when send_before <= $3 then 'past_deadline' end) as reason,
     case when suppressed is not null then 'suppressed' when send_before <= $3 then 'expired' else 'sending' end as state
   from seen
-), flying as (
+), put_in_flight as (
   insert into in_flight (message_id, queue_id, not_before, date_at, attempt, dispatcher_id, reason)
   select message_id, queue_id, not_before, date_at, attempt + 1, $5, waited_for from judged where state = 'sending'
   on conflict (message_id) do update
@@ -232,9 +232,9 @@ with freed as (
 )
 select count(*) from back;
 
--- name: list_unknown_claims
--- What a worker has taken from a queue without knowing it ($3: what it knows): its connection broke before the claim was
--- answered. The worker is there and goes on, so nobody else would ever take over these.
+-- name: list_unanswered_claims
+-- What a worker has claimed from a queue without an answer ($3: what it knows of): its connection broke before the answer
+-- came. The worker goes on, so nobody else would ever take these over.
 select message_id, attempt from in_flight
 where dispatcher_id = $1 and queue_id = $2 and wire_at is null and message_id <> all ($3::bigint[]);
 

@@ -37,10 +37,10 @@ select step_id, state, reason, n, segments, 0 from step_total where step_id = an
 
 -- name: count_in_flight
 -- How many messages of each step workers have taken.
-select f.queue_id / 16 as step_id, count(*) as n
+select step_of_queue(f.queue_id) as step_id, count(*) as n
 from in_flight f
 join message m on m.message_id = f.message_id and m.state = 'queued' -- a receipt may have come before the outcome
-where f.queue_id / 16 = any ($1::bigint[]) and f.queue_id > 0
+where step_of_queue(f.queue_id) = any ($1::bigint[])
 group by 1;
 
 -- name: count_partially
@@ -62,11 +62,11 @@ group by step_id, state, reason;
 -- is counted as queued there, too. What waits of a cancelled step is being withdrawn, and leaves no more.
 with steps as materialized (
   select step_id, state as step_state from step where campaign_id = $1
-), flying as materialized (
-  select f.queue_id / 16 as step_id, m.channel, count(*) as n
+), in_flight_now as materialized (
+  select step_of_queue(f.queue_id) as step_id, m.channel, count(*) as n
   from in_flight f
   join message m on m.message_id = f.message_id and m.state = 'queued'
-  where f.queue_id > 0 and f.queue_id / 16 in (select step_id from steps)
+  where step_of_queue(f.queue_id) in (select step_id from steps)
   group by 1, 2
 )
 select
@@ -84,7 +84,7 @@ from (
   group by step_id, channel, state
   union all
   select step_id, channel, s.state, s.change * n, 0
-  from flying
+  from in_flight_now
   cross join (values ('queued'::message_state, -1), ('sending', 1)) as s (state, change)
   union all
   select step_id, channel, state, n, segments from step_total where step_id in (select step_id from steps)
@@ -158,7 +158,7 @@ where s.state = 'running'
   and not exists (
     select from unnest(s.channels) as c (channel) join queue q on q.queue_id = queue_of(s.step_id, c.channel, null)
   )
-  and not exists (select from in_flight f where f.queue_id > 0 and f.queue_id / 16 = s.step_id)
+  and not exists (select from in_flight f where step_of_queue(f.queue_id) = s.step_id)
   and not exists (
     -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days
     select from (

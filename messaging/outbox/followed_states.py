@@ -1,4 +1,4 @@
-"""Followed states: states of messages that programs of others are told of, so that each such change has its event.
+"""Followed states: states of messages that programs of others follow, so that each such change has its event.
 
 Without one, a message that was simply accepted has no event of it: its columns say so, and the history reads the same.
 """

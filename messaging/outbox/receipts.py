@@ -236,7 +236,7 @@ def _try_again(message: _Message, receipt: Receipt, until: datetime) -> _Event:
 async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Event]) -> None:
     retried = [message for message in moved if message.ended]
     if retried:
-        await db.execute(SQL["tell_first_tries"], [message.row["message_id"] for message in retried])
+        await db.execute(SQL["record_first_tries"], [message.row["message_id"] for message in retried])
     if moved:
         await db.execute(
             SQL["move_states"],

@@ -66,9 +66,9 @@ join were_queued using (message_id)
 where state = 'queued' and ended > 0
 on conflict (message_id) do update set not_before = excluded.not_before, attempt = excluded.attempt;
 
--- name: tell_first_tries
--- Puts into the history that a worker took the messages for a try that has ended, before their columns tell of the next.
-select tell_first_tries($1::bigint[]);
+-- name: record_first_tries
+-- Puts into the history that a worker took the messages for a try that has ended, before their columns are of the next.
+select record_first_tries($1::bigint[]);
 
 -- name: end_tries
 -- Stores the provider's ids of ended tries, as long as receipts may come for them.

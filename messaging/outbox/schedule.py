@@ -34,7 +34,7 @@ from messaging.outbox.claim import (
     due_queues,
     due_transactional,
     hand_back,
-    return_unknown,
+    return_unanswered,
 )
 from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.domain_limits import DomainLimits
@@ -53,7 +53,7 @@ LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
 HEAD_EVERY: Final = 2.0
 """Seconds between two looks from the head of a queue, for what came back to it behind the last message taken."""
-LOST_CLAIM_LASTS: Final = 60.0
+UNANSWERED_CLAIM_LASTS: Final = 60.0
 """Seconds after PostgreSQL is back in which a claim may still be under way there whose connection broke."""
 
 log = structlog.get_logger(__name__)
@@ -148,8 +148,8 @@ class Schedule:
         self._dispatcher_id: int | None = None
         self._turn = 0
         self._looks = {True: _Look(), False: _Look()}
-        self._taken: dict[bool, dict[int, QueuePlace]] = {True: {}, False: {}}
-        self._lost_claims: dict[int, float | None] = {}
+        self._places: dict[bool, dict[int, QueuePlace]] = {True: {}, False: {}}
+        self._unanswered_claims: dict[int, float | None] = {}
         self._leaving: set[int] = set()
         self.failed: list[Outcome] = []
 
@@ -187,19 +187,19 @@ class Schedule:
             transactional: claim transactional messages; else messages of steps. Both may run at the same time, each
                 once.
         """
-        look, taken = self._looks[transactional], self._taken[transactional]
+        look, places = self._looks[transactional], self._places[transactional]
         look.at, look.at_once = time.monotonic(), False
         if look.at - look.head_at >= HEAD_EVERY:
-            taken.clear()
+            places.clear()
         got, full, seen_requests = 0, False, look.requests
         async with self._runtime.pool.acquire() as db:
-            await self._return_lost(db, transactional=transactional)
+            await self._return_unanswered(db, transactional=transactional)
             find_due = due_transactional if transactional else due_queues
-            listed = await find_due(db, [self._channel], self._runtime.clock(), taken)
-            if not listed and taken:  # only what came back behind the last ones can be due
-                taken.clear()
+            listed = await find_due(db, [self._channel], self._runtime.clock(), places)
+            if not listed and places:  # only what came back behind the last ones can be due
+                places.clear()
                 listed = await find_due(db, [self._channel], self._runtime.clock())
-            if not taken:
+            if not places:
                 look.head_at = look.at
             for due in listed:
                 queue = await self._queue(db, due)
@@ -208,10 +208,10 @@ class Schedule:
                 if len(queue.claimed) > self._low(due):
                     full = True
                 else:
-                    got += await self._claim(db, queue, taken)
-        look.idle = not got and not taken and seen_requests == look.requests
+                    got += await self._claim(db, queue, places)
+        look.idle = not got and not places and seen_requests == look.requests
         if not (got or full):
-            taken.clear()  # the next look is from the heads
+            places.clear()  # the next look is from the heads
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
@@ -270,13 +270,13 @@ class Schedule:
         """Put all claimed messages back into the outbox; return how many were still this worker's."""
         claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
-        if not (claimed or self._lost_claims):
+        if not (claimed or self._unanswered_claims):
             return 0
         try:
             async with self._runtime.pool.acquire() as db:
                 returned = await hand_back(db, claimed)
                 for transactional in (True, False):
-                    returned += await self._return_lost(db, transactional=transactional)
+                    returned += await self._return_unanswered(db, transactional=transactional)
                 return returned
         except TEMPORARY as error:
             self._runtime.outages.note_error(error)
@@ -316,7 +316,7 @@ class Schedule:
                 after=places.get(due.queue_id, HEAD),
             )
         except TEMPORARY:
-            self._lost_claims[due.queue_id] = None  # it may have been committed before its answer was lost
+            self._unanswered_claims[due.queue_id] = None  # it may have been committed before its answer was lost
             self.look_again()
             raise
         if taken.last is not None:
@@ -328,19 +328,19 @@ class Schedule:
             self._counts["put_off" if state == State.QUEUED else state] += n
         return got
 
-    async def _return_lost(self, db: Connection, *, transactional: bool) -> int:
+    async def _return_unanswered(self, db: Connection, *, transactional: bool) -> int:
         """Put back what was claimed and not answered; not at the time of a claim of the same kind of messages."""
         returned = 0
-        for queue_id, since in [*self._lost_claims.items()]:
+        for queue_id, since in [*self._unanswered_claims.items()]:
             dispatcher_id = self._heartbeat.dispatcher_id
             if (queue_id < 0) is not transactional or dispatcher_id is None:
                 continue
             known = self._leaving.union(*(queue.message_ids for queue in self._queues.values()))
-            returned += await return_unknown(db, dispatcher_id, queue_id, known)
+            returned += await return_unanswered(db, dispatcher_id, queue_id, known)
             if since is None:
-                self._lost_claims[queue_id] = time.monotonic()
-            elif time.monotonic() > since + LOST_CLAIM_LASTS:
-                del self._lost_claims[queue_id]
+                self._unanswered_claims[queue_id] = time.monotonic()
+            elif time.monotonic() > since + UNANSWERED_CLAIM_LASTS:
+                del self._unanswered_claims[queue_id]
         if returned:
             log.warning("messages were put back whose claim had not been answered", messages=returned)
         return returned

@@ -98,8 +98,8 @@ with mended as (
     and coalesce(coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) > $3, true)
   for no key update of m
 ), first_tries as materialized (
-  -- what only the columns say of their first try, before these tell of the next
-  select tell_first_tries(array(select message_id from refused)) where exists (select from refused)
+  -- what only the columns say of their first try, before these are of the next
+  select record_first_tries(array(select message_id from refused)) where exists (select from refused)
 ), ended as (
   insert into message_try (message_id, attempt, provider_id, code, ended_by)
   select message_id, attempt, provider_id, reason, 'staff' from refused where provider_id is not null
@@ -108,7 +108,7 @@ with mended as (
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), attempt = m.attempt + 1,
       provider_id = null, wire_at = null, changed_at = now()
   from refused r
-  cross join (select count(*) from first_tries) as told_before
+  cross join (select count(*) from first_tries) as recorded_before
   where m.message_id = r.message_id
   returning m.message_id, m.step_id
 ), reopened as (

@@ -77,8 +77,9 @@ select
 
 -- name: finish_drained
 -- Finishes steps of which no message is queued, claimed, or of unknown outcome, by the sums. A step by dates of people
--- also waits for the end of its time, because people with new dates may come until then. A sum that is wrong finishes
--- nothing that waits: where the sums say none is left, the tables are looked at, too. None is finished while an upgrade moves the outbox.
+-- also waits for the end of its time, because people with new dates may come until then. A wrong sum must not finish a
+-- step that still has waiting messages, so where the sums say that none waits, the tables are read, too. None is finished
+-- while an upgrade moves the outbox.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
   and coalesce(
@@ -96,7 +97,7 @@ where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, 
   and not exists (
     select from in_flight f
     join message m on m.message_id = f.message_id and m.state = 'queued'
-    where f.queue_id > 0 and f.queue_id / 16 = s.step_id
+    where step_of_queue(f.queue_id) = s.step_id
   )
   and not exists (
     -- the order asks for the index by steps: messages of unknown outcome may wait for staff among 100,000 for days

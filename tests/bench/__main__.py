@@ -18,7 +18,6 @@ from tests.bench.launches import launch
 from tests.bench.links import links
 from tests.bench.mail import email
 from tests.bench.memory import memory
-from tests.bench.overtaking import transactional
 from tests.bench.own_defaults import own_defaults
 from tests.bench.page import keep
 from tests.bench.phases import profile
@@ -27,6 +26,7 @@ from tests.bench.receipts import receipts
 from tests.bench.report import Report
 from tests.bench.subjects import subjects
 from tests.bench.texts import sms
+from tests.bench.transactional import transactional
 
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {

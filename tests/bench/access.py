@@ -127,7 +127,9 @@ async def _pairs(db: Connection, reader: Reader) -> list[Pair]:
     everywhere = reader.scope.people.is_everywhere
     # nobody cuts by hand what is for everybody
     cut, units = ("", ()) if everywhere else ("_by_hand", (reader.units,))
-    progress, steps = load_queries(counts.__file__)["count_steps"], ([101, 102, 103], 60.0)
+    # sums are of everybody: who sees a part has its messages counted
+    counting = load_queries(counts.__file__)
+    progress, steps = counting["count_steps" if everywhere else "count_partially"], ([101, 102, 103], 60.0)
     sought = ([f"%{name}%", "%", "%"], name, [f"%{name}%"])
     return [
         Pair("page", SQL["page"], (), SQL[f"page{cut}"], units),

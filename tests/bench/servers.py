@@ -23,8 +23,8 @@ from tests.bench.processes import cpu_seconds, family_cpu_seconds, python
 
 SECRET: Final = "a secret for benchmarks only and long enough"
 _OPEN: Final = (
-    "select exists (select from queue where queue_id = any ($1::bigint[]))"
-    " or exists (select from in_flight where queue_id = any ($1::bigint[]))"
+    "select exists (select from unnest('{sms,email}'::text[]) c join queue on queue_id = queue_of($1, c, null))"
+    " or exists (select from in_flight where step_of_queue(queue_id) = $1)"
 )
 _CAME_TO: Final = (
     "select state, count(*) as n, max(sent_at) as at from message"
@@ -155,7 +155,7 @@ async def deliver(
         before = sum(map(cpu_seconds, pids)), servers.database_cpu, cpu_seconds(provider.pid)
         began = await db.fetchval("update sender set paused_reason = null returning clock_timestamp()")
         await runtime.wake("deliver")
-        while await db.fetchval(_OPEN, [step_id * 16 + 1, step_id * 16 + 2]):  # noqa: ASYNC110  # what is waited for is in another process
+        while await db.fetchval(_OPEN, step_id):  # noqa: ASYNC110  # what is waited for is in another process
             await asyncio.sleep(0.1)
         after = sum(map(cpu_seconds, pids)), servers.database_cpu, cpu_seconds(provider.pid)
         counts = await db.fetch(_CAME_TO, step_id)

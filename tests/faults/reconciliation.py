@@ -62,7 +62,7 @@ from (
 ) as line
 order by at, event_id
 """
-_TOLD = """
+_REPORTED = """
 -- that a first try was simply accepted has no event
 select distinct on (e.message_id)
   e.message_id, case when m.accepted_reply is not null and e.at < m.wire_at then 'accepted' else e.state end as state
@@ -134,7 +134,7 @@ class Records:
     Attributes:
         rows: the messages, by id.
         unknown: each time an outcome became unknown: `message_id`, `channel` and whose try it was, `pid`.
-        told: each message's state by its last event.
+        reported: each message's state by its last event.
         arrived: what the providers took, by message.
         strays: what they took that is no message of ours, or not to its address.
         turns: by message, when it was taken by a worker (True) and when it was taken from one (False), in order.
@@ -142,7 +142,7 @@ class Records:
 
     rows: dict[int, dict[str, Any]]
     unknown: list[dict[str, Any]]
-    told: dict[int, str]
+    reported: dict[int, str]
     arrived: dict[int, list[Arrival]]
     strays: list[Arrival]
     turns: Mapping[int, list[tuple[float, bool]]] = field(default_factory=dict)
@@ -180,11 +180,11 @@ async def _read(environment: Environment) -> Records:
             strays.append(arrival)
         else:
             arrived[message["message_id"]].append(arrival)
-    told = {row["message_id"]: row["state"] for row in await environment.fetch(_TOLD)}
+    reported = {row["message_id"]: row["state"] for row in await environment.fetch(_REPORTED)}
     turns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
     for row in await environment.fetch(_GIVEN_UP):
         turns[row["message_id"]].append((row["at"], row["taken"]))
-    return Records(rows, [dict(row) for row in await environment.fetch(_UNKNOWN)], told, arrived, strays, turns)
+    return Records(rows, [dict(row) for row in await environment.fetch(_UNKNOWN)], reported, arrived, strays, turns)
 
 
 def _everybody_has_one(environment: Environment, records: Records, finding: Finding) -> None:
@@ -229,8 +229,8 @@ def _states_are_true(records: Records, finding: Finding, allowed: AllowedOutcome
         state = State(row["state"])
         if state in OPEN:
             reasons[f"are still {state} ({row.get('place') or row['reason']})"] += 1
-        elif records.told.get(key) != state:
-            reasons[f"are {state}, and their last event says {records.told.get(key)}"] += 1
+        elif records.reported.get(key) != state:
+            reasons[f"are {state}, and their last event says {records.reported.get(key)}"] += 1
         elif state not in LEFT:
             granted = allowed.failed if state is State.FAILED else allowed.withdrawn
             # who got a copy that we know nothing of may have answered it before another was sent

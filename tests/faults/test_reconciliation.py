@@ -56,7 +56,7 @@ def lose(kept: Records) -> None:
 
 
 def forget(kept: Records) -> None:
-    del kept.rows[4], kept.told[4], kept.arrived[4]
+    del kept.rows[4], kept.reported[4], kept.arrived[4]
 
 
 def double(kept: Records) -> None:
@@ -64,22 +64,22 @@ def double(kept: Records) -> None:
 
 
 def leave_open(kept: Records) -> None:
-    kept.rows[1]["state"] = kept.told[1] = "ambiguous"
+    kept.rows[1]["state"] = kept.reported[1] = "ambiguous"
 
 
 def fail(kept: Records) -> None:
     kept.rows[1].update(state="failed", reason=Reason.CANNOT_RENDER)
-    kept.told[1] = "failed"
+    kept.reported[1] = "failed"
     del kept.arrived[1]
 
 
 def cancel_one_that_arrived(kept: Records) -> None:
     kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
-    kept.told[1] = "cancelled"
+    kept.reported[1] = "cancelled"
 
 
 def drop_last_event(kept: Records) -> None:
-    kept.told[1] = "queued"
+    kept.reported[1] = "queued"
 
 
 def stray(kept: Records) -> None:
@@ -130,7 +130,7 @@ def test_who_got_a_copy_we_know_nothing_of_may_have_answered_the_question() -> N
     kept = records()
     kept.unknown.append({"message_id": 1, "channel": "email", "pid": KILLED})
     kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
-    kept.told[1] = "cancelled"
+    kept.reported[1] = "cancelled"
     assert found_in(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
     kept.rows[1]["campaign"] = FEEDBACK
     assert found_in(kept, killed=[KILLED]).broken == []
@@ -180,7 +180,7 @@ def test_after_a_commit_only_what_was_on_the_wire_may_leave(workers: int, broken
     late = SCALE.smtp_connections * 2 + 1
     for key in range(10, 10 + late):
         kept.rows[key] = row("email", f"address {key}")
-        kept.told[key] = "accepted"
+        kept.reported[key] = "accepted"
         kept.arrived[key] = [Arrival(key, "email", f"address {key}", f"<m{key}>", 11.0)]
     scale, messages = replace(SCALE, emails=2 + late), 4 + late
     answers = found_in(
