@@ -77,7 +77,7 @@ MUTANTS: Final = (
         ("messages of other queues count as due", "q.queue_id = queue_of(s.step_id, c.channel, null) and", ""),
         ("messages that wait count as due", "q.not_before <= $2", "$2::timestamptz is not null"),
         ("a message is due a moment late", "q.not_before <= $2", "q.not_before < $2"),
-        ("what was taken counts as due", "coalesce(taken.not_before, '-infinity')", "'-infinity'::timestamptz"),
+        ("what was taken counts as due", "coalesce(place.not_before, '-infinity')", "'-infinity'::timestamptz"),
         ("the least urgent step comes first", "s.priority desc", "s.priority"),
         ("the senders are swapped", "when 'sms' then", "when 'email' then"),
     ),
