@@ -137,6 +137,36 @@ def test_a_vote_in_the_subject_of_a_mail_that_opts_out_counts() -> None:
     assert OwnMail("Please stop emailing me", "Have you voted?").read().also is None
 
 
+@pytest.mark.parametrize(("words", "subject", "expected"), [
+    ("I have voted", "", ("voted", None, True)), ("", "I have voted", ("voted", None, True)),
+    ("Thanks", "I have voted", ("voted", None, True)), ("hm", "I have voted", ("unclear", None, False)),
+    ("I don't know what to do", "I have voted", ("unclear", None, False)), ("hm", "Ballot", ("unclear", None, False)),
+    ("My paper never came", "I have voted", ("no_ballot_paper", None, True)),
+    ("", "Have I voted?", ("unclear", None, False)),
+    ("hm", "no ballot paper", ("no_ballot_paper", None, False)), ("hm", "call me", ("call_me", None, False)),
+    ("Thanks", "STOP", ("opt_out", None, True)), ("I don't know what to do", "STOP", ("opt_out", None, False)),
+    ("I have voted", "STOP", ("opt_out", "voted", False)), ("call me", "STOP", ("opt_out", "call_me", False)),
+    ("hm", "STOP voted", ("opt_out", "voted", False)), ("STOP", "I have voted", ("opt_out", "voted", False)),
+    ("STOP voted", "not voted", ("opt_out", "voted", False)), ("STOP", "call me", ("opt_out", None, True)),
+])  # fmt: skip
+def test_a_mail_is_read_with_its_subject(words: str, subject: str, expected: tuple[str, str | None, bool]) -> None:
+    read = OwnMail(words, subject).read()
+    assert (read.reading, read.also, read.alone) == expected
+
+
+@pytest.mark.parametrize("mail", [OwnMail("I have voted"), OwnMail("", "STOP"), OwnMail("Hi\n\nYes", "My ballot")])
+def test_a_mail_is_stored_and_shown_with_its_subject(mail: OwnMail) -> None:
+    assert OwnMail.of(mail.text).text == mail.text
+    assert OwnMail.of(mail.text).read() == mail.read()
+
+
+def test_only_a_first_line_that_begins_so_is_a_subject() -> None:
+    assert OwnMail("Yes", "My ballot").text == "Subject: My ballot\n\nYes"
+    assert OwnMail.of("Subject: My ballot\n\nYes") == OwnMail("Yes", "My ballot")
+    for text in ("Subject: My ballot", "My ballot\n\nYes", "Hi\nSubject: STOP\n\nYes", "Subject: a\nb\n\nYes"):
+        assert OwnMail.of(text) == OwnMail(text)
+
+
 @pytest.mark.parametrize(("text", "rule", "language"), [
     ("STOP", "opt_out_keyword", "en"), ("Stopiwch", "opt_out_keyword_cy", "cy"), ("I have voted", "voted_phrase", "en"),
     ("Dwi wedi pleidleisio", "voted_phrase_cy", "cy"), ("2 not yet stop", "opt_out_beside", "en"),
