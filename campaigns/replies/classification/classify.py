@@ -174,7 +174,7 @@ def _read_claim(
 ) -> Classification:
     """Classify a reply that asks for no opt-out, by the words that a rule matched or by a digit."""
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
-        chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
+        chosen = _by_label(rules, plain.words, menu, sent) or _by_digit(rules, plain.words, menu)
         if chosen is not None:
             doubted = chosen.rule == "digit_and_words" and chosen.reading in CLAIMS and may_wish(rules, plain, matched)
             return Classification("unclear", MAYBE, rules.version) if doubted else chosen
@@ -199,7 +199,7 @@ def is_limited(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> 
     rest = _without_qualified(rules, text, rules.wish.without_limited(plain), reading_of)
     if rest.clauses == plain.clauses:
         return False
-    _, rule = rules.read(rest, GENERAL)
+    _, rule = rules.read(rest)
     if rule is not None and rule.reading == "opt_out":
         return False
     return find_compound(rules, rest, reading_of) is None
@@ -249,7 +249,7 @@ def _reading_of(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Seque
     """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before them."""
     words = plain.unsigned
     if menu:
-        chosen = _by_digit(rules, words, menu) or _by_label(rules, words, menu, sent)
+        chosen = _by_label(rules, words, menu, sent) or _by_digit(rules, words, menu)
         if chosen is not None:
             return words, chosen.reading
     matched, rule = rules.read(plain)
@@ -327,9 +327,11 @@ def _reading_of_rest(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: S
 
 def _also(rules: Rules, plain: Plain, matched: str, first: Rule) -> str | None:
     """Return `call_me` if the reply, without the matched words, also asks for a call; else None."""
+    if first.reading == "call_me":
+        return None
     rest = _without(plain, matched)
-    if rest.words == plain.words and first.reading != "call_me":
+    if rest.words == plain.words:
         rest = plain.part(tuple(left for left in (plain.words.replace(matched, " ").strip(),) if left))
     _, rule = rules.read(rest)
     # other readings beside it are left to staff
-    return "call_me" if rule and rule.reading == "call_me" and first.reading != "call_me" else None
+    return "call_me" if rule and rule.reading == "call_me" else None

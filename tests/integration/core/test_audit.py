@@ -173,20 +173,24 @@ async def test_a_failed_change_leaves_no_row(db: Connection) -> None:
     assert await list_audit(db) == []
 
 
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is the product's: neither a test, nor in a virtual environment or among mutants."""
+    top = path.relative_to(ROOT).parts[0]
+    return top not in {"tests", "mutants"} and not top.startswith(".")
+
+
 def test_every_action_is_one_of_the_vocabulary() -> None:
     written = {
         action
         for path in ROOT.glob("*/**/*.sql")
-        if path.relative_to(ROOT).parts[0] not in {"tests", ".venv"}
+        if is_ours(path)
         for action in re.findall(r"record_(?:audit|own_action)\(\s*(?:[\w.$]+,\s*)?'([^']+)'", path.read_text("utf-8"))
     }
     assert written
     replaced = {"messages.forgotten"}  # by a function of a later migration
     assert written - replaced <= set(AuditAction)
     code = "\n".join(
-        path.read_text("utf-8")
-        for path in ROOT.glob("*/**/*.py")
-        if path.relative_to(ROOT).parts[0] not in {"tests", ".venv"} and path.name != "audit.py"
+        path.read_text("utf-8") for path in ROOT.glob("*/**/*.py") if is_ours(path) and path.name != "audit.py"
     )
     unused = {action for action in AuditAction if f"AuditAction.{action.name}" not in code and action not in written}
     assert unused == set()

@@ -65,10 +65,17 @@ def test_a_stop_beside_any_claim_is_obeyed_and_the_claim_counts() -> None:
     ("STOP. I will vote if I get a paper", "no_ballot_paper"), ("Haven't yet, sorry, stop", "not_voted"),
     ("will vote on Monday stop\nCat Fox", "will_vote"), ("stop stop stop not voted", "not_voted"),
     ("Voted. Cheers, Bob. P.S. stop texting me", "voted"), ("I voted\nThanks\nCat Fox\n\nNo more texts", "voted"),
+    ("2 not yet stop", "not_voted"), ("stop 2 not yet", "not_voted"), ("3 no ballot paper, stop", "no_ballot_paper"),
+    ("will vote. Stop Dave", "will_vote"), ("not voted. STOP Amy Lee", "not_voted"),
+    ("diwedd ta, not voted", "not_voted"),
+    ("I haven't voted because work tomorrow stop", "not_voted"), ("no more\ntexts\nwill vote", "will_vote"),
+    ("stop texting me. 2 not yet stop", "not_voted"), ("no more texts please. not yet cancel", "not_voted"),
+    ("no more texts at night. not voted stop", "not_voted"), ("not voted stop. no emails at night", "not_voted"),
 ])  # fmt: skip
 def test_both_parts_of_a_reply_are_read(text: str, also: str) -> None:
-    read = classify_reply(text, MENU)
-    assert (read.reading, read.also) == ("opt_out", also)
+    for menu in (MENU, None):
+        read = classify_reply(text, menu)
+        assert (read.reading, read.also) == ("opt_out", also)
 
 
 @pytest.mark.parametrize("text", [
@@ -87,6 +94,8 @@ def test_both_parts_of_a_reply_are_read(text: str, also: str) -> None:
     "end this dispute, will vote", "I'm going to vote then quit this rotten job", "cancel the strike not voted",
     "stop the vote I will post it", "1 stop the vote", "I did not stop", "the Oak Street stop is where I'll post it",
     "wedi pleidleisio wrth y bws stop", "bydda i'n pleidleisio diwedd yr wythnos", "peidiwch stopio, wedi pleidleisio",
+    "I'll post it at the Oak Street stop. Not voted yet", "Not voted. I'll post it at the Oak Street stop",
+    "Amy stop. will vote", "Not voted. Sue quit", "not voted. Thanks Dave cancel", "Thank you Amy stop, not yet",
     "methu stopio meddwl, heb bleidleisio", "Do not send letters, email only", "Do not send reminders on a Sunday",
 ])  # fmt: skip
 def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
@@ -95,6 +104,8 @@ def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
 
 @pytest.mark.parametrize("text", [
     "I'll post it at the Oak Street stop", "I will vote, I need these to stop",
+    "Not voted. Dave Stop", "Not voted\nAmy Stop", "not voted. dave stop",
+    "will vote Oak stop", "I'll post it at Asda stop",
     "S T O P not voted", "Not voted no more letters please", "not voted go away",
     "will vote STOP Union", "not voted Please send no more",
 ])  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.replies.classification import REPEATED, classify_reply
 from campaigns.replies.classification.quotation import Quotation
+from campaigns.replies.classification.rules import load_rules
 from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
 from webhooks.email.inbound_mail.own_words import own_words
 
@@ -13,6 +14,7 @@ REMINDER = text_message("ballot-reminder")
 MAIL = email("ballot-reminder")
 LINES = MAIL.text.strip().split("\n")
 QUESTION = "Have you posted yours?"
+CUT = "Hi Amy, The Union here. Have you posted your ballot paper? Reply 1 posted, "
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +88,21 @@ def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> No
 
 @pytest.mark.parametrize("own", ["2 not yet posted it", "2 not yet, posted it", "2 not yet have voted"])
 def test_an_unclear_end_of_our_text_goes_to_staff(own: str) -> None:
-    cut = "Hi Amy, The Union here. Have you posted your ballot paper? Reply 1 posted, "
-    read = classify_reply(f"{cut}{own}", MENU, REMINDER.forms)
+    read = classify_reply(f"{CUT}{own}", MENU, REMINDER.forms)
     assert (read.reading, read.rule) == ("unclear", REPEATED)
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    (f"{CUT}stop texting me", "opt_out"), (f"{CUT}STOP", "opt_out"),
+    (f"{CUT}I have voted, please stop texting me", "opt_out"),
+    ("STOP\n\nText STOP to opt out", "opt_out"), ("2 not yet, stop texting me\n\nText STOP to opt out", "opt_out"),
+    ("not yet stop\n\nText STOP to opt out", "unclear"), (f"{CUT}not yet stop", "unclear"),
+    ("I have voted\n\nText STOP to opt out", "unclear"),
+])  # fmt: skip
+def test_beside_words_that_may_be_ours_a_plain_opt_out_counts_and_nothing_else(text: str, reading: str) -> None:
+    read = classify_reply(text, MENU, REMINDER.forms)
+    assert (read.reading, read.also, read.version) == (reading, None, load_rules().version)
+    assert (read.rule == REPEATED) == (reading == "unclear")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from campaigns.replies.classification import classify_reply
+from campaigns.replies.classification.rules import load_rules
 
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 IDIOMS = [
@@ -144,6 +145,7 @@ def test_a_claim_counts_beside_a_stop_behind_a_name_that_is_thanked(text: str, a
 
 @pytest.mark.parametrize("text", [
     "Voted. Thanks. Stopped", "Voted. Thanks. Stops", "Voted. Thanks. Delete", "Voted. Regards. Removed",
+    "Not voted yet. Removed", "will vote. Stopped", "not voted. Delete", "2 not voted. Stops",
     "No longer need a replacement", "cancel my replacement ballot request please, the first one came",
 ])  # fmt: skip
 def test_a_word_of_opting_out_is_no_name_and_a_paper_not_needed_is_not_missing(text: str) -> None:
@@ -191,6 +193,10 @@ def test_a_stop_that_is_written_oddly_opts_out(text: str) -> None:
 def test_a_possible_wish_never_closes_a_reply(sign: str) -> None:
     for text in (sign, f"not voted {sign}", f"will vote {sign}", f"voted {sign}", f"not voted. {sign}"):
         assert classify_reply(text).reading in {"unclear", "opt_out"}, text
+    beside = classify_reply(f"2 not voted {sign}", MENU)
+    assert beside.reading == "unclear"
+    assert beside.rule == ("digit" if sign == "cancel Monday" else "maybe_opt_out")
+    assert beside.version == load_rules().version
 
 
 @pytest.mark.parametrize("text", [

@@ -42,6 +42,7 @@ def test_a_reaction_is_no_answer_whatever_it_repeats(text: str, right: str) -> N
         "「Have you voted?」にハートを付けました",
         "Zareagowano 👍 na „Have you voted?”",
         "Liked “Have you voted? Reply STOP to opt o",
+        '👍 "I have voted. Reply 1 if you have, t',
         "👍\n\nAmy Jones reacted via Gmail",
         'Emphasised "Reply STOP to opt out"',
         "Páči sa mi „Reply STOP to opt out“",
@@ -102,7 +103,15 @@ def test_a_members_own_words_are_no_reaction(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["“STOP” 🛑", '"STOP" 🙏', "“Stop texting me” 😡", "😡 “Take me off your list", "“unsubscribe me” 👋"]
+    "text",
+    [
+        "“STOP” 🛑",
+        '"STOP" 🙏',
+        "“Stop texting me” 😡",
+        "😡 “Take me off your list",
+        "“unsubscribe me” 👋",
+        '😡 "Stop texting me. Text STOP to opt out',
+    ],
 )
 def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
     for sent in ((), (TEXT,), sent_email()):
