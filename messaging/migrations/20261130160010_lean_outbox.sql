@@ -1,5 +1,8 @@
 -- migrate:up
 
+-- While this waits for its lock on `message`, everybody else's statements wait behind it; then there is a pause (core/db/migrate).
+set local lock_timeout = '1s';
+
 -- A message is written when it is launched, and once more when its outcome is known. What happens between is in two narrow
 -- tables: `queue` has a row for each message that waits, `in_flight` one for each that a worker has taken; a message whose state
 -- is 'queued' has its row in one of them. A statement may change what becomes of the message only if it has deleted that row: of
@@ -184,6 +187,12 @@ begin
     on conflict (message_id) do update
       set queue_id = excluded.queue_id, not_before = excluded.not_before, date_at = excluded.date_at, attempt = excluded.attempt;
   end if;
+  if old.state = 'queued' and new.state <> 'queued' then
+    -- a statement that knows no queue leaves its row there: web processes of the version before do. Nobody waits for a worker that
+    -- is claiming it: the claim finds that the message is over.
+    delete from queue
+    where message_id = (select q.message_id from queue q where q.message_id = new.message_id for update skip locked);
+  end if;
   if is_exceptional(new.state) then
     insert into message_exception (message_id, step_id, sender_id, channel, state, reason, changed_at)
     values (new.message_id, new.step_id, new.sender_id, new.channel, new.state, new.reason, new.changed_at)
@@ -214,6 +223,11 @@ begin
   group by 1, 2, 3, 4, 5, 6;
   delete from message_exception x using old_messages o where x.message_id = o.message_id;
   delete from provider_message p using old_messages o where p.provider_id = o.provider_id;
+  -- none should be left; a worker that has one at this moment finds that there is no message, and drops it
+  delete from queue
+  where message_id in (select q.message_id from old_messages o join queue q using (message_id) for update of q skip locked);
+  delete from in_flight
+  where message_id in (select f.message_id from old_messages o join in_flight f using (message_id) for update of f skip locked);
   return null;
 end $$;
 create trigger message_goes after delete on message
@@ -233,9 +247,15 @@ create or replace function may_have_left(message) returns boolean language sql s
     )
 $$;
 
--- Whether a worker has a message in hand.
+-- Whether a worker has a message in hand, or had it on the wire when its row in `in_flight` went without an outcome: the history
+-- says so (`keep_wired`).
 create or replace function is_in_hand(message) returns boolean language sql stable parallel safe as $$
-  select exists (select from in_flight f where f.message_id = $1.message_id)
+  select exists (select from in_flight f where f.message_id = $1.message_id) or coalesce((
+    select e.state = 'sending' from message_event e
+    where e.message_id = $1.message_id and e.event_id > 0 and e.state is not null
+    order by e.event_id desc
+    limit 1
+  ), false)
 $$;
 
 -- When the caps on how often a person is written to let them have another message; null: now. What arrived or is on its
@@ -269,19 +289,18 @@ returns timestamptz language sql stable as $$
   where cap.purpose in ('all', cap_frees_at.purpose)
 $$;
 
--- Writes down that a worker took messages for their first try, and that a provider accepted it, where only the message says so as
--- yet: before it says so of another try, or goes into the archive. Under numbers below those of all events, which the history puts
--- where they belong.
-create function record_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
-  insert into message_event (message_id, event_id, at, state, source, code, detail)
-  overriding system value
+-- What only the columns of messages say of their history: that a worker took them for their first try, and that a provider accepted
+-- it. Under numbers below those of all events, which the history puts where they belong.
+create function list_first_tries(messages bigint[]) returns table (
+  message_id bigint, event_id bigint, at timestamptz, state message_state, source text, code text, detail jsonb
+) language sql stable set search_path = public, pg_temp as $$
   select m.message_id, line.*
   from message m
   left join dispatcher d on d.dispatcher_id = m.dispatcher_id
   cross join lateral (
     values
       (
-        -2, m.wire_at, 'sending'::message_state, 'worker', null,
+        -2::bigint, m.wire_at, 'sending'::message_state, 'worker', null,
         jsonb_strip_nulls(jsonb_build_object('attempt', m.attempt, 'by', d.name))
       ),
       (-1, m.sent_at, 'accepted', coalesce(m.provider, 'worker'), nullif(m.accepted_reply, ''), null)
@@ -291,11 +310,94 @@ create function record_first_tries(messages bigint[]) returns void language sql 
     and not exists (select from message_event e where e.message_id = m.message_id and e.state = line.state)
 $$;
 
+-- Writes that down as events, before the columns say so of another try.
+create function record_first_tries(messages bigint[]) returns void language sql set search_path = public, pg_temp as $$
+  insert into message_event (message_id, event_id, at, state, source, code, detail)
+  overriding system value
+  select message_id, event_id, at, state, source, code, detail from list_first_tries(messages)
+$$;
+
+-- The history is append-only, in columns, too: whoever overwrites what they say of a first try, which no event says as yet, writes
+-- the event by that. Words of providers go with the person who is erased.
+create function keep_first_try() returns trigger language plpgsql set search_path = public, pg_temp as $$
+declare
+  erased boolean := exists (select from erased_message x where x.message_id = old.message_id);
+  emptied boolean := erased and new.accepted_reply = '';
+begin
+  insert into message_event (message_id, event_id, at, state, source, code, detail)
+  overriding system value
+  select old.message_id, line.event_id, line.at, line.state, line.source, line.code, line.detail
+  from (
+    values
+      (
+        -2, old.wire_at, 'sending'::message_state, 'worker', null,
+        jsonb_strip_nulls(
+          jsonb_build_object('attempt', old.attempt, 'by', (select name from dispatcher where dispatcher_id = old.dispatcher_id))
+        ),
+        old.wire_at is not null
+          and (old.wire_at, old.attempt, old.dispatcher_id) is distinct from (new.wire_at, new.attempt, new.dispatcher_id)
+      ),
+      (
+        -1, old.sent_at, 'accepted', coalesce(old.provider, 'worker'), case when not erased then nullif(old.accepted_reply, '') end,
+        null,
+        old.accepted_reply is not null and old.sent_at is not null
+          and (
+            (old.sent_at, old.provider) is distinct from (new.sent_at, new.provider)
+            or new.accepted_reply is distinct from old.accepted_reply and not emptied
+          )
+      )
+  ) as line (event_id, at, state, source, code, detail, is_lost)
+  where line.is_lost
+    and not exists (select from message_event e where e.message_id = old.message_id and e.state = line.state);
+  return null;
+end $$;
+create trigger message_first_try_stays after update of wire_at, sent_at, accepted_reply, provider, attempt, dispatcher_id on message
+  for each row
+  when (
+    old.wire_at is not null
+      and (old.wire_at, old.attempt, old.dispatcher_id) is distinct from (new.wire_at, new.attempt, new.dispatcher_id)
+    or old.accepted_reply is not null
+      and (old.sent_at, old.provider, old.accepted_reply) is distinct from (new.sent_at, new.provider, new.accepted_reply)
+  )
+  execute function keep_first_try();
+
+-- So is that a message was on the wire: whoever takes it out of `in_flight`, or takes that away there, without a word of it in the
+-- message or in its history, writes the event by that.
+create function keep_wired(gone in_flight) returns void language sql set search_path = public, pg_temp as $$
+  insert into message_event (message_id, at, state, source, detail)
+  select
+    m.message_id, gone.taken_at, 'sending', 'worker', jsonb_strip_nulls(jsonb_build_object('attempt', gone.attempt, 'by', d.name))
+  from message m
+  left join dispatcher d on d.dispatcher_id = gone.dispatcher_id
+  where m.message_id = gone.message_id and not may_have_left(m)
+    and not exists (
+      select from message_event e where e.message_id = m.message_id and e.state = 'sending' and e.at >= gone.taken_at
+    )
+$$;
+create function note_gone_from_flight() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  -- a look-up for each: nearly always the message itself says that it was on the wire
+  perform keep_wired(o) from old_rows o
+  where o.wire_at is not null and (select m.wire_at is null from message m where m.message_id = o.message_id);
+  return null;
+end $$;
+create trigger in_flight_goes after delete on in_flight
+  referencing old table as old_rows for each statement execute function note_gone_from_flight();
+create function note_changed_flight() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  perform keep_wired(old);
+  return null;
+end $$;
+create trigger in_flight_changes after update of message_id, wire_at on in_flight for each row
+  when (old.wire_at is not null and (new.message_id <> old.message_id or new.wire_at is null))
+  execute function note_changed_flight();
+
 -- As before, and what only the columns say goes into the history.
 create or replace function archive_messages(messages bigint[], out moved bigint, out events bigint)
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   over bigint[];
+  first_tries bigint;
 begin
   select array_agg(m.message_id) into over
   from message m
@@ -310,7 +412,14 @@ begin
       coalesce(cardinality(over), 0), cardinality(messages);
   end if;
 
-  perform record_first_tries(over);
+  insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
+  select
+    t.message_id, t.event_id, t.at, t.state, t.source, t.code, t.detail,
+    case when s.step_id is null then archive_year(m.created_at) else archive_year(s) end
+  from list_first_tries(over) t
+  join message m on m.message_id = t.message_id
+  left join step s on s.step_id = m.step_id;
+  get diagnostics first_tries = row_count;
   with moved as (
     delete from message where message_id = any (over)
     returning
@@ -340,7 +449,7 @@ begin
     join message_archive a using (message_id)
     returning 1
   )
-  select count(*) into events from kept;
+  select count(*) + first_tries into events from kept;
   perform set_config('muster.archiving', 'off', true);
 
   perform record_own_action(
@@ -350,6 +459,37 @@ begin
   from message_archive
   where message_id = any (over)
   group by step_id;
+end $$;
+
+-- As before, and out of the lines of first tries, whose numbers are below all others: they may be written after the erasure.
+create or replace function empty_late_words(messages bigint[]) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  changed bigint;
+  archived bigint;
+begin
+  perform set_config('muster.erasing', 'on', true);
+  update message_event e
+  set code = case when code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  from erased_message m
+  where m.message_id = any (messages) and e.message_id = m.message_id and (e.event_id > m.upto or e.event_id < 0)
+    and (detail is distinct from impersonal_detail(detail) or code ~ '@|\d{7}');
+  get diagnostics changed = row_count;
+  update message_event_archive e
+  set code = case when code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  from erased_message m
+  where m.message_id = any (messages) and e.message_id = m.message_id and (e.event_id > m.upto or e.event_id < 0)
+    and exists ( -- the archive's message, and no newer one that somebody has given its number
+      select from message_archive a where a.message_id = m.message_id and a.address = 'erased-' || m.message_id
+    )
+    and (detail is distinct from impersonal_detail(detail) or code ~ '@|\d{7}');
+  get diagnostics archived = row_count;
+  perform set_config('muster.erasing', 'off', true);
+  if changed + archived > 0 then
+    perform record_own_action(
+      'ledgers.emptied', 'messages', jsonb_build_object('rows', changed + archived, 'login', session_user)
+    );
+  end if;
 end $$;
 
 -- As before; with a message's address go the words of its provider, which may quote it.
@@ -374,7 +514,7 @@ begin
   return null;
 end $$;
 
-grant execute on function queue_of, step_of_queue, is_exceptional, record_first_tries to public;
+grant execute on function queue_of, step_of_queue, is_exceptional, list_first_tries, record_first_tries, keep_wired to public;
 
 -- What is there already is moved in pages by the next file, while web processes of the version before go on: this says how far it
 -- is. While it has a row, the sums lack what has not been moved, so no step is finished by them.

@@ -1,5 +1,8 @@
 -- migrate:up
 
+-- As in the first of these files: everybody waits behind this for `message`.
+set local lock_timeout = '1s';
+
 -- Everything has been moved, and nobody calls it any more.
 -- squawk-ignore ban-drop-function
 drop procedure move_outbox;

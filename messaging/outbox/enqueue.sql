@@ -15,9 +15,9 @@ select set_config('synchronous_commit', 'off', true);
 update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;
 
 -- name: analyze
--- Renews the statistics of the outbox, which has just grown by a whole audience: with the old ones the planner may
--- choose quadratic plans.
-select refresh_statistics('message');
+-- Renews the statistics of the outbox and its queue, which have just grown by a whole audience: with the old ones the
+-- planner may choose quadratic plans.
+select refresh_statistics('message', 'queue');
 
 -- name: end_step
 -- Ends the launch: the step's messages may be sent.

@@ -54,14 +54,19 @@ select count(*) from withdrawn;
 
 -- name: empty_messages
 -- Empties the variables of each. A message on its way keeps its provider's id, because its receipts find it by that.
--- The other ids go, because with them the provider could still say whose the messages were; its words, too, as they may
--- quote the address.
+-- The other ids go, because with them the provider could still say whose the messages were. Its words go with the address
+-- (finish_erasure), as they may quote it; here go those that came later.
 update message
-set variables = '{}', date_at = null, accepted_reply = case when accepted_reply is not null then '' end,
+set variables = '{}', date_at = null,
+    accepted_reply = case
+      when accepted_reply <> '' and exists (select from erased_message x where x.message_id = message.message_id) then ''
+      else accepted_reply
+    end,
     provider_id = case when state in ('queued', 'accepted', 'sent') then provider_id end
 where message_id = any ($1::bigint[])
   and (
-    variables <> '{}' or date_at is not null or accepted_reply <> ''
+    variables <> '{}' or date_at is not null
+    or accepted_reply <> '' and exists (select from erased_message x where x.message_id = message.message_id)
     or provider_id is not null and state not in ('queued', 'accepted', 'sent')
   );
 

@@ -207,7 +207,12 @@ ended as (
   returning m.message_id, m.state, m.provider
 ), waiting as (
   insert into queue (message_id, queue_id, not_before, date_at, attempt)
-  select message_id, queue_id, not_before, date_at, attempt from outcome_of where queue_id is not null and state = 'queued'
+  -- not one that a receipt has ended, or tried again, meanwhile: who handed back what is over would leave it there for good
+  select o.message_id, o.queue_id, o.not_before, o.date_at, greatest(o.attempt, m.attempt)
+  from outcome_of o
+  join message m on m.message_id = o.message_id
+  left join recorded r on r.message_id = o.message_id
+  where o.queue_id is not null and o.state = 'queued' and coalesce(r.state, m.state) = 'queued'
   union all
   select message_id, queue_id, not_before, date_at, attempt from stopped where stopped = 'handed_back'
   on conflict (message_id) do nothing

@@ -194,11 +194,13 @@ select reason = 'held' from waiting;
 -- name: withdraw_overdue
 -- Withdraws messages that wait beyond the deadline of their step or their own date, because their sender or step is
 -- paused or the next try comes too late; transactional ones, too. Also withdraws messages that came back to the queue
--- of a cancelled campaign. A limited number at a time: a million would take too long.
+-- of a cancelled campaign, where the sums say so: under an old snapshot, looking through its queue would pass each entry
+-- that was ever withdrawn. A limited number at a time: a million would take too long.
 with over as (
   select s.step_id, s.state, s.channels
   from step s
   where s.state = 'cancelled'
+      and (select sum(c.n) <> 0 from message_count c where c.step_id = s.step_id and c.state = 'queued')
     or s.state in ('running', 'paused') and s.send_before <= $1
 ), of_steps as materialized (
   select q.message_id, over.state

@@ -6,8 +6,13 @@ import pytest
 
 from core.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
+from messaging.outbox.claim import claim
+from messaging.outbox.history import find_history
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
+from messaging.states import State
 from tests.support.intruder import erasing, refused, suppressed
 from tests.support.known_person import fill
+from tests.support.outbox_rows import NOON, add_messages, add_step, dispatcher
 from tests.support.past_rows import add_past
 from webhooks.members.page_views import PageViews
 
@@ -161,6 +166,59 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
     )
     for table in ("message_archive", "message_archive_2026"):
         assert alone in await refused(intruder, forged.format(table))
+
+
+async def first_try(db: Connection, *, accepted: bool) -> int:
+    """A message of a step by people's dates that a worker has on the wire, or that its provider simply accepted."""
+    step = await add_step(db, dated="before", send_before=NOON.replace(year=2030))
+    (only,) = await add_messages(db, step, "email", ["a@x.test"], date_at=NOON.replace(year=2029))
+    (taken,) = (await claim(db, step.due("email"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))).messages
+    intent = Intent(only, taken.attempt, None, None, "smtp")
+    assert await record_outcomes(db, [], [intent], source="smtp", now=NOON) == {only: State.SENDING}
+    if accepted:
+        outcome = Outcome(only, taken.attempt, State.ACCEPTED, code="250 yes", provider_id="PM1")
+        await record_outcomes(db, [outcome], [], source="smtp", now=NOON)
+        assert await db.fetchval("select accepted_reply from message where message_id = $1", only) == "250 yes"
+    return only
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "update message set wire_at = null, provider_id = null, sent_at = null, accepted_reply = null",
+        "update message set wire_at = null, provider_id = null, accepted_reply = ''",
+        "update message set wire_at = now() - interval '9 days', sent_at = now() - interval '9 days'",
+        "update message set accepted_reply = '250 no', provider = 'other', attempt = 7, dispatcher_id = 7",
+        "update message set state = 'queued', wire_at = null, provider_id = null, sent_at = null",
+    ],
+)
+async def test_what_only_columns_say_of_a_first_try_stays_in_the_history(db: Connection, attack: str) -> None:
+    only = await first_try(db, accepted=True)
+    before = await find_history(db, only)
+    assert [(event.state, event.code) for event in before[-2:]] == [("sending", None), ("accepted", "250 yes")]
+    await db.execute(f"{attack} where message_id = {only}")
+    assert await find_history(db, only) == before
+    moves = f"update message set address = 'b@x.test' where message_id = {only}"
+    assert "cannot be changed" in await refused(db, "delete from provider_message; delete from message_try", moves)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "delete from in_flight",
+        "update in_flight set wire_at = null; delete from in_flight",
+        "update in_flight set message_id = 987654321",
+        "insert into queue select message_id, queue_id, not_before, date_at, 0 from in_flight; delete from in_flight",
+    ],
+)
+async def test_what_was_on_the_wire_stays_in_the_history(db: Connection, attack: str) -> None:
+    only = await first_try(db, accepted=False)
+    before = await find_history(db, only)
+    assert before[-1].state == "sending"
+    await db.execute(attack)
+    assert await find_history(db, only) == before
+    moves = f"update message set address = 'b@x.test' where message_id = {only}"
+    assert "cannot be changed" in await refused(db, moves)
 
 
 async def test_no_guard_costs_sending_a_lock_on_each_message(intruder: Connection) -> None:

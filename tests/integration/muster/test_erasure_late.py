@@ -13,11 +13,13 @@ from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.outbox.dispatcher import Dispatcher
+from messaging.outbox.outcomes import Outcome, record_outcomes
+from messaging.states import State
 from muster import erasure
 from muster.jobs import Jobs
 from muster.operator import operator
 from tests.support.electorate import NOW, add_person
-from tests.support.outbox_rows import add_messages, add_step, message
+from tests.support.outbox_rows import add_messages, add_step, message, put_in_flight
 from tests.support.traces import found_in
 from webhooks.inbound_log.inbound_log import process
 from webhooks.members.page_views import PageViews
@@ -100,6 +102,30 @@ async def test_a_deleted_archive_year_does_not_stop_the_tidying(runtime: Runtime
     )  # fmt: skip
     await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
     assert await found_in(db, WORDS) == set(), "what is still there is gone through as before"
+
+
+@pytest.mark.parametrize("place", ["message_event", "message_event_archive"])
+async def test_words_that_came_late_with_the_first_try_are_emptied(
+    runtime: Runtime, db: Connection, place: str
+) -> None:
+    """The outcome came after the erasure, and the line about it, below all others, before the tidying."""
+    person = await add_person(db, "A1", sms=PHONE)
+    step = await add_step(db)
+    (only,) = await add_messages(db, step, "sms", [PHONE], first_person=person)
+    await put_in_flight(db, only, wire_at=NOW)
+    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor=operator("olga"))
+    await db.execute("update in_flight set provider = 'twilio'")
+    said = Outcome(only, 1, State.ACCEPTED, code=f"201 turquoise {PHONE}")
+    await record_outcomes(db, [said], [], source="twilio", now=NOW)
+    if place == "message_event":
+        await db.execute("select record_first_tries(array[$1::bigint])", only)
+    else:
+        await db.execute("update step set state = 'finished', finished_at = now()")
+        await ready_year(db, step.step_id)
+        await archive_chunk(db, step.step_id, PageViews())
+    assert await db.fetchval(f"select code from {place} where event_id = -1") == said.code
+    await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
+    assert await found_in(db, WORDS) == set()
 
 
 async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection, owner: Connection) -> None:
