@@ -304,11 +304,18 @@ def _known_places(
         letters = _letters(signs, plain)
         if hits := set(_hits(letters, known, recognised)):
             origins = _origins(signs, plain)
-            yield from ((origins[at], origins[at + _WINDOW_LENGTH - 1] + 1) for at in hits)
+            yield from (_whole(plain, origins[at], origins[at + _WINDOW_LENGTH - 1] + 1) for at in hits)
     if depth:
         for signs in _BASE64_SIGNS:
             yield from _packed_places(plain, signs, 4, 3, _from_base64, known, recognised, depth)
         yield from _packed_places(plain, _HEXADECIMAL, 2, 1, _from_hexadecimal, known, recognised, depth)
+
+
+def _whole(plain: str, first: int, last: int) -> tuple[int, int]:
+    """Return a place with the hyphens and underscores that adjoin it: they are signs of a token, too."""
+    before = plain[max(0, first - TOKEN_LENGTH) : first]
+    behind = plain[last : last + TOKEN_LENGTH]
+    return first - len(before) + len(before.rstrip("-_")), last + len(behind) - len(behind.lstrip("-_"))
 
 
 def _packed_places(

@@ -48,7 +48,7 @@ class _Window:
 
 async def transactional(*, quick: bool = False) -> Report:
     """Send transactional texts alone, a campaign alone, and both, some seconds at a time, by one worker."""
-    texts, turns, tries, seconds = (10_000, 1, 2, 0.8) if quick else (120_000, 5, 8, 2.5)
+    texts, turns, tries, seconds = (40_000, 1, 2, 0.8) if quick else (200_000, 5, 8, 2.5)
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(open_bench_servers())
         url = await servers.new_database("transactional")

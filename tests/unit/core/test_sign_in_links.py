@@ -120,6 +120,12 @@ def test_a_link_is_masked_by_its_path_in_any_notation(form: str) -> None:
     assert _left(masked) == []
 
 
+@pytest.mark.parametrize("token", [f"_{TOKEN[1:]}", f"{TOKEN[:-1]}_", f"-_{TOKEN[2:-1]}-"])
+def test_a_token_is_masked_with_the_hyphens_at_its_ends(token: str) -> None:
+    said = f"it says - {' '.join(token[at : at + 5] for at in range(0, 43, 5))} -?"
+    assert mask_credentials(said, pieces_of(token)) == f"it says - {MASK} -?"
+
+
 @pytest.mark.parametrize("form", TOKENS)
 def test_a_known_token_is_masked_alone_and_in_pieces(form: str) -> None:
     found = set[bytes]()
