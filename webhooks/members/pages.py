@@ -54,7 +54,7 @@ def respond(
     say = speak(request, recipient)
     pressed = [say("pressed", button=say(page.pressed))] if page.pressed else []
     return show(
-        request, recipient, "member/page.html", status,
+        request, recipient, say, "member/page.html", status,
         name=recipient.first_name,
         heading=say(page.heading),
         note=say(page.note) if page.note else None,
@@ -88,19 +88,22 @@ def speak(request: web.Request, recipient: Recipient) -> Say:
     return say
 
 
-def show(request: web.Request, recipient: Recipient, template: str, status: int = 200, **context: Any) -> web.Response:
+def show(
+    request: web.Request, recipient: Recipient, say: Say, template: str, status: int = 200, **context: Any
+) -> web.Response:
     """Render a member's own page.
 
     Args:
         request: the request.
         recipient: the member.
+        say: gives its lines, as `speak` returns it.
         template: under `templates/pages`.
         status: HTTP status.
         context: further values for the template.
     """
     settings = request.app[RUNTIME].settings
     return _render(
-        settings, template, _spoken(request, recipient), status, say=speak(request, recipient),
+        settings, template, _spoken(request, recipient), status, say=say,
         organisation=recipient.subject.organisation or settings.organisation, **context,
     )  # fmt: skip
 

@@ -103,7 +103,7 @@ def _page(
     choosable = any(not contact_point.obstacle or contact_point.choice != "nothing" for contact_point in contact_points)
     some = any(contact_point.choice != "nothing" for contact_point in contact_points)
     return show(
-        request, recipient, "member/preferences.html", status,
+        request, recipient, say, "member/preferences.html", status,
         contact_points=shown_points, choosable=choosable, note=note, undo=undo, some=some, nonce=nonce,
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ class _PreferencePress:
         ]
         stopped = any(change.more and change.contact_point.choice == "nothing" for change in wished)
         about = "again" if stopped else "more" if any(change.more for change in wished) else "sure"
-        return show(self._request, self._recipient, "member/confirm.html", about=about, lines=lines, nonce=nonce)
+        return show(self._request, self._recipient, say, "member/confirm.html", about=about, lines=lines, nonce=nonce)
 
     async def _save(
         self, used: AnsweredView, contact_points: list[ContactPoint], wished: list[PreferenceChange]
