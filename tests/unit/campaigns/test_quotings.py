@@ -8,6 +8,7 @@ from campaigns.replies.classification import REPEATED, classify_reply
 from campaigns.replies.classification.quotation import Quotation
 from campaigns.replies.classification.rules import load_rules
 from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
+from tests.support.reply_cases import Case
 from webhooks.email.inbound_mail.own_words import own_words
 
 REMINDER = text_message("ballot-reminder")
@@ -39,6 +40,28 @@ def test_an_answer_says_the_same_beside_our_message_as_alone(sample: list[Told])
     assert same / len(sample) >= 0.97, [
         (told_case.what, told_case.text, told_case.read) for told_case in sample if told_case.read != told_case.alone
     ][:20]
+
+
+@pytest.mark.parametrize(("what", "own"), [
+    ("email: ballot-reminder, marked, first, below", "Not posted it yet"),
+    ("email: ballot-reminder, first, below", "No ballot paper has come to me"),
+    ("email: ballot-reminder, shown, straight below", "Posted it this morning"),
+    ("email: ballot-reminder, shown, above", "Never fear, I've voted"),
+    ("email: ballot-reminder, outlook shown, above", "3 none came"),
+    ("email: ballot-reminder, marked, last, above", "My ballot paper never came"),
+    ("email: ballot-last-days, one line, above", "I have not voted yet"),
+    ("text: ballot-last-days, sent cut, beside", "2 not yet"),
+    ("text: ballot-last-days, last, above, apart", "My ballot paper never came"),
+    ("text: ballot-reminder, last, above", "3"),
+    ("text: ballot-reminder, last, below, apart", "I've not yet voted"),
+    ("text: ballot-reminder, first, above", "3"),
+    ("text: ballot-reminder, first, above, apart", "Already voted"),
+    ("email: ballot-last-days, last, above", "No ballot paper has come to me"),
+    ("email: ballot-last-days, last, below", "I have voted"),
+])  # fmt: skip
+def test_an_answer_says_the_same_where_little_tells_it_from_ours(what: str, own: str) -> None:
+    (found,) = told(Case(own, None, ""), only=what)
+    assert found.read == found.alone != "unclear", found.text
 
 
 def words(text: str) -> str:
