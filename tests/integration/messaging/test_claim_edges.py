@@ -10,6 +10,7 @@ from core.db import Connection
 from messaging.outbox.claim import QueuePlace, claim, due_queues, hand_back
 from messaging.outbox.counts import count_differences
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
+from messaging.reasons import Reason
 from messaging.states import State
 from tests.support.outbox_rows import NOON, add_messages, add_step, dispatcher, message, put_in_flight
 
@@ -73,7 +74,7 @@ async def test_an_older_attempt_does_not_go_on_the_wire(db: Connection) -> None:
     await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))
     await db.execute("update in_flight set attempt = 2")
     for ordinary in (True, False):
-        stopped = [] if ordinary else [Outcome(0, 1, State.FAILED, reason="cannot_render")]
+        stopped = [] if ordinary else [Outcome(0, 1, State.FAILED, reason=Reason.CANNOT_RENDER)]
         assert (
             await record_outcomes(db, stopped, [Intent(only, 1, None, None, "twilio")], source="twilio", now=NOON) == {}
         )
