@@ -89,6 +89,7 @@ async def test_an_acceptance_of_what_ended_on_the_wire_is_counted_as_what_it_is(
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     await put_in_flight(db, only, wire_at=NOON)
+    await db.execute("update in_flight set provider = 'twilio'")
     await db.execute("update message set state = $1::message_state where message_id = $2", state, only)
     accepted = Outcome(only, 1, State.ACCEPTED, code="201 queued", provider_id="SM1", segments=1)
     await record_outcomes(db, [accepted], [], source="twilio", now=NOON)

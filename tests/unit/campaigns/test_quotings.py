@@ -172,7 +172,7 @@ def test_our_footer_in_another_form_is_no_wish(footer: str, body: str) -> None:
 
 
 def test_words_stay_apart_where_our_text_between_them_is_removed() -> None:
-    assert Quotation(((3, 14),)).lines(["My ballot ... never came"]) == ["My never came"]
+    assert Quotation(((3, 14),)).lines(["My ballot ... never came", "  not  yet "]) == ["My never came", "  not  yet "]
 
 
 @pytest.mark.parametrize("text", [
@@ -219,6 +219,15 @@ PRESSED = (
 ])  # fmt: skip
 def test_the_links_we_offer_are_no_answer(text: str, reading: str) -> None:
     assert classify_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("I have posted my ballot paper", "voted"), ("I have posted my ballot paper\nNot yet", "unclear"),
+    ("I have posted my ballot paper\nNot yet\nYour Union", "unclear"), ("Not yet\nYour Union", "not_voted"),
+])  # fmt: skip
+def test_one_choice_of_a_list_of_ours_is_an_answer_and_two_are_none(text: str, reading: str) -> None:
+    sent = "Hi Amy\nHave you voted?\nI have posted my ballot paper\nNot yet\nYour Union"
+    assert classify_reply(text, None, (sent,)).reading == reading
 
 
 @pytest.mark.parametrize(("above", "below", "words"), [

@@ -196,9 +196,15 @@ def test_words_of_others_are_left_out_although_the_message_is_unknown(text: str,
     ("Reply STOP to opt out\nstop", "opt_out"), ("Reply STOP to\nstop", "opt_out"),
     ("To opt out reply STOP\nstop", "opt_out"), ("To opt out, reply STOP\nstop these texts", "opt_out"),
     ("To opt out, reply STOP\nOpt out of all texts", "opt_out"), ("Stop texting me. Text STOP to opt out", "opt_out"),
+    ("Please stop texting me. Please reply\n\nSTOP to opt out", "opt_out"),
 ])  # fmt: skip
 def test_an_instruction_of_an_unknown_message_is_no_wish_and_hides_none(text: str, reading: str) -> None:
     assert classify_reply(text, MENU).reading == reading
+
+
+def test_beside_an_instruction_their_own_words_are_kept_as_doubtful() -> None:
+    own = own_text("Stop texting me. Text STOP to unsubscribe")
+    assert (own.text, own.repeats, own.doubtful) == ("Stop texting me.", True, True)
 
 
 @pytest.mark.parametrize(("text", "right"), given_in("replies_repeated.tsv"))
