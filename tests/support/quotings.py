@@ -41,6 +41,12 @@ OUTLOOK = (
     "To: amy@member.example.org\nSubject: Amy, have you posted your ballot paper?\n"
 )
 POINTER = "See my answer below"
+PRESSED = (
+    "Have you voted yet?\nDear Amy,\n\nThe ballot on pay is open until Friday, and every vote counts this time.\n\n"
+    "Tell us with one press:\n\nI have voted: https://link.invalid/\nNot yet: https://link.invalid/\n"
+    "I have no ballot paper: https://link.invalid/\n\nIn solidarity,\nYour Union"
+)
+"""An email with buttons, as text."""
 OWN = [
     "Not yet voted", "not yet posted", "Not yet done", "not yet sent", "Not yet returned", "2 not yet posted it",
     "I've not yet voted", "We never voted", "have you voted", "Posted it this morning", "I have no ballot paper",

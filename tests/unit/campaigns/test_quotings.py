@@ -7,7 +7,7 @@ import pytest
 from campaigns.replies.classification import REPEATED, classify_reply
 from campaigns.replies.classification.quotation import Quotation
 from campaigns.replies.classification.rules import load_rules
-from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
+from tests.support.quotings import MENU, OUTLOOK, OWN, PRESSED, WROTE, Told, all_cases, email, text_message, told
 from tests.support.reply_cases import Case
 from webhooks.email.inbound_mail.own_words import own_words
 
@@ -198,13 +198,6 @@ def test_a_few_words_of_ours_without_marks_are_no_claim(text: str) -> None:
 ])  # fmt: skip
 def test_words_beside_or_like_ours_are_read(text: str, reading: str) -> None:
     assert classify_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
-
-
-PRESSED = (
-    "Have you voted yet?\nDear Amy,\n\nThe ballot on pay is open until Friday, and every vote counts this time.\n\n"
-    "Tell us with one press:\n\nI have voted: https://link.invalid/\nNot yet: https://link.invalid/\n"
-    "I have no ballot paper: https://link.invalid/\n\nIn solidarity,\nYour Union"
-)
 
 
 @pytest.mark.parametrize(("text", "reading"), [
