@@ -44,7 +44,7 @@ async def test_what_waits_is_not_taken(db: Connection) -> None:
     await db.execute("update queue set not_before = $1 where message_id = $2", NOON + timedelta(seconds=1), ids[1])
     worker = await dispatcher(db)
     taken = await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=worker)
-    assert [one.message_id for one in taken.messages] == [ids[0], *ids[2:]]
+    assert [claimed.message_id for claimed in taken.messages] == [ids[0], *ids[2:]]
     assert await db.fetchval("select message_id from queue") == ids[1]
 
 
@@ -54,7 +54,7 @@ async def test_a_claim_goes_on_behind_the_place_where_the_last_one_ended(db: Con
     worker = await dispatcher(db)
     place = QueuePlace(await db.fetchval("select not_before from queue where message_id = $1", ids[1]), ids[1])
     taken = await claim(db, step.due("sms"), limit=9, now=NOON, dispatcher_id=worker, after=place)
-    assert [one.message_id for one in taken.messages] == ids[2:]
+    assert [claimed.message_id for claimed in taken.messages] == ids[2:]
 
 
 async def test_what_has_ended_meanwhile_is_not_handed_back(db: Connection) -> None:
