@@ -214,6 +214,14 @@ def test_the_links_we_offer_are_no_answer(text: str, reading: str) -> None:
     assert classify_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
 
 
+def test_a_mail_whose_words_may_go_on_in_ours_is_seen_by_somebody() -> None:
+    mail = email("ballot-last-days")
+    cut = mail.text[mail.text.index("paper must arrive") : mail.text.index("Find the")]
+    below = quoted(mail.text[mail.text.index("Find the") :].split("\n"))
+    assert own_words(f"I have voted\n\n{cut}\n{below}", {"amy"}, mail.forms) == "I have voted"
+    assert own_words(f"I have voted {cut}\n{below}", {"amy"}, mail.forms) == ""
+
+
 @pytest.mark.parametrize(("text", "reading"), [
     ("I have posted my ballot paper", "voted"), ("I have posted my ballot paper\nNot yet", "unclear"),
     ("I have posted my ballot paper\nNot yet\nYour Union", "unclear"), ("Not yet\nYour Union", "not_voted"),
