@@ -15,7 +15,7 @@ from campaigns.subjects.answer import AnswerTable
 from campaigns.subjects.kinds import find_subject
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.outbox.counts import StepCounts, channel_counts, step_counts
+from messaging.outbox.counts import StepCounts, step_counts
 from messaging.states import STATE_GROUPS
 
 SQL: Final = load_queries(__file__)
@@ -68,7 +68,7 @@ class StepProgress:
         stopped: reason why its sender was stopped; None while it is not.
         dated: whether each message is due by a date of its person.
         next_at: when the first waiting message is due; None if none waits.
-        by_channel: progress by channel; only on the campaign's own page.
+        by_channel: progress by channel, the one with most messages first; people without any are in `reasons`.
     """
 
     position: int
@@ -175,7 +175,7 @@ async def find_campaign(db: Connection, name: str, now: datetime) -> CampaignPro
     row = await db.fetchrow(SQL["find_campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
-    progress = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
+    progress = await _with_steps(db, row)
     return await _with_answers(db, row, progress, now)
 
 
@@ -191,21 +191,17 @@ async def _with_answers(
     return replace(progress, answers=outcome.answers, answers_until=subject.answers_until(progress.state, now))
 
 
-async def _with_steps(
-    db: Connection, row: asyncpg.Record, channel_rows: Sequence[asyncpg.Record] = ()
-) -> CampaignProgress:
+async def _with_steps(db: Connection, row: asyncpg.Record) -> CampaignProgress:
     plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["list_steps"], row["campaign_id"])}
     counted = await step_counts(db, row["campaign_id"])
-    return _campaign(
-        row, tuple(_step(counts, plans[counts.step_id], _channels(counts.step_id, channel_rows)) for counts in counted)
-    )
+    return _campaign(row, tuple(_step(counts, plans[counts.step_id]) for counts in counted))
 
 
 def _campaign(row: asyncpg.Record, steps: tuple[StepProgress, ...] = ()) -> CampaignProgress:
     return CampaignProgress(**{key: value for key, value in row.items() if key != "campaign_id"}, steps=steps)
 
 
-def _step(counts_of_step: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgress, ...]) -> StepProgress:
+def _step(counts_of_step: StepCounts, plan: asyncpg.Record) -> StepProgress:
     counts = {str(state): n for state, n in counts_of_step.counts.items() if n}
     return StepProgress(
         position=counts_of_step.position,
@@ -227,18 +223,15 @@ def _step(counts_of_step: StepCounts, plan: asyncpg.Record, by_channel: tuple[Ch
         stopped=plan["sender_paused"],
         dated=counts_of_step.dated,
         next_at=counts_of_step.next_at,
-        by_channel=by_channel,
+        by_channel=_channels(counts_of_step),
     )
 
 
-def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[ChannelProgress, ...]:
-    """List the channels of one step, the one with most messages first; people without any are in the step's reasons."""
-    by_channel: dict[str, dict[str, int]] = {}
-    segments: dict[str, int] = {}
-    for row in rows:
-        if row["step_id"] == step_id and row["channel"] is not None:
-            counts = by_channel.setdefault(row["channel"], {})  # a state has two rows while a step is being archived
-            counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
-            segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
-    made = [ChannelProgress(name, counts, sum(counts.values()), segments[name]) for name, counts in by_channel.items()]
+def _channels(counts_of_step: StepCounts) -> tuple[ChannelProgress, ...]:
+    made = [
+        ChannelProgress(
+            name, {str(state): n for state, n in channel.counts.items()}, sum(channel.counts.values()), channel.segments
+        )
+        for name, channel in counts_of_step.channels.items()
+    ]
     return tuple(sorted(made, key=lambda progress: -progress.total))

@@ -9,17 +9,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.exceptions import RedisError
 
 from core.errors import SettingsError
 
 SENTINEL: Final = re.compile(
-    r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?(?P<hosts>[^/@]+)/(?P<service>[^/]+)(?:/(?P<db>\d+))?"
+    r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?(?P<hosts>[^/@]+)/(?P<service>[^/?#]+)(?:/(?P<db>\d+))?"
 )
 _HOST: Final = re.compile(r"(?P<name>[^:\s]+)(?::(?P<port>\d{1,5}))?")
+PARAMETERS: Final = frozenset(
+    {
+        *("client_name", "db", "health_check_interval", "protocol", "socket_keepalive"),
+        *("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"),
+    }
+)
+"""Parameters that may stand behind the `?` of the address of one server; those for TLS only with `rediss://`."""
+_LAST_PORT: Final = 65535
+_LOOKS_LIKE: Final = (
+    "It looks like redis://:password@host:6379/0, rediss://… or redis+sentinel://…; in the password, write"
+    " @ as %40, / as %2F, # as %23, ? as %3F and % as %25."
+)
+_PLACE: Final = re.compile(
+    r"(rediss?://([^/?#]*@)?[^/?#@\s:][^/?#@\s]*(/\d*)?|unix://([^/?#]*@)?/[^?]+)(\?.*)?", re.IGNORECASE
+)
+"""Address of one server: it names a host or a socket, and the database by its number."""
 SENTINEL_PORT: Final = 26379
 """Port of a sentinel whose address names none."""
 MAX_CONNECTIONS: Final = 20
@@ -59,7 +76,7 @@ def read_sentinels(url: str) -> Sentinels | None:
         return None
     match = SENTINEL.fullmatch(url)
     hosts = [_HOST.fullmatch(written.strip()) for written in match["hosts"].split(",")] if match else [None]
-    if match is None or not all(hosts):
+    if match is None or not all(host and 0 < int(host["port"] or SENTINEL_PORT) <= _LAST_PORT for host in hosts):
         raise SettingsError(
             "MUSTER_REDIS_URL is not an address of sentinels.",
             remedy="It looks like redis+sentinel://:password@one:26379,two:26379/service/0.",
@@ -82,16 +99,11 @@ def open_redis_pool(url: str) -> ConnectionPool:
     """
     sentinels = read_sentinels(url)
     if sentinels is None:
+        _refuse_unknown_parameters(url)
         try:
-            pool: ConnectionPool = BlockingConnectionPool.from_url(
-                url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
-            )
-        except ValueError as error:
-            raise SettingsError(
-                "MUSTER_REDIS_URL is not an address of Redis.",
-                remedy="It looks like redis://:password@host:6379/0, rediss://… or redis+sentinel://…",
-            ) from error
-        return pool
+            return _open_pool_of_one(url)
+        except (ValueError, TypeError, RedisError) as error:
+            raise SettingsError("MUSTER_REDIS_URL is not an address of Redis.", remedy=_LOOKS_LIKE) from error
     manager = Sentinel(
         sentinels.hosts,
         sentinel_kwargs={
@@ -109,6 +121,32 @@ def open_redis_pool(url: str) -> ConnectionPool:
         ssl=sentinels.tls,
         socket_connect_timeout=CONNECT_TIMEOUT,
     )
+
+
+def _open_pool_of_one(url: str) -> ConnectionPool:
+    """Create a pool for one server; raise ValueError, TypeError or RedisError if its address cannot be used."""
+    if not _PLACE.fullmatch(url):
+        raise ValueError("it names no host")
+    pool: ConnectionPool = BlockingConnectionPool.from_url(
+        url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
+    )
+    if not 0 < pool.connection_kwargs.get("port", 1) <= _LAST_PORT:
+        raise ValueError("it has no such port")
+    pool.make_connection()  # reads every parameter, and connects to nothing
+    return pool
+
+
+def _refuse_unknown_parameters(url: str) -> None:
+    """Refuse an address with a parameter that says nothing to us, such as a misspelt one."""
+    try:
+        named = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    except ValueError:
+        return  # what it is instead is said where it is read
+    if unknown := sorted(named.keys() - PARAMETERS):
+        raise SettingsError(
+            f"MUSTER_REDIS_URL has a parameter that Muster does not know: {', '.join(unknown)}.",
+            remedy=f"Leave it out. Behind the ? may stand {', '.join(sorted(PARAMETERS))}.",
+        )
 
 
 class _LedPool(SentinelConnectionPool):

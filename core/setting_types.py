@@ -74,6 +74,10 @@ _INSIDE_IPV6: Final = tuple(map(IPv6Network, ("::1/128", "fc00::/7", "fe80::/10"
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Loopback networks: only a proxy on this machine connects from there."""
 
+_HOST: Final = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*"
+)
+"""Name of a host as in DNS, or an IPv6 address."""
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 
@@ -224,6 +228,7 @@ def _address(value: str) -> str:
         named = bool(parts.hostname) and parts.port != 0
         if named:
             parts = parts._replace(netloc=_as_in_dns(parts))
+            named = _HOST.fullmatch(parts.hostname or "") is not None
     except ValueError:  # also of idna
         named = False
     if not named or parts.username is not None or not value.isprintable() or " " in value:

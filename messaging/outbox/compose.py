@@ -40,6 +40,7 @@ class ComposedMessage:
         unsubscribe: digest of a text's unsubscribe link's token; None if it has none.
         send_before: its deadline.
         secrets: codes and links in it, which must not be stored in clear.
+        may_have_left: whether a channel has been allowed to write it.
     """
 
     outbound: OutboundMessage
@@ -48,6 +49,7 @@ class ComposedMessage:
     unsubscribe: bytes | None = None
     send_before: datetime | None = None
     secrets: tuple[str, ...] = ()
+    may_have_left: bool = False
 
 
 class Composer:

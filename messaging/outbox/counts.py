@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,11 +30,25 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelCounts:
+    """Counts of a step's messages on one channel.
+
+    Attributes:
+        counts: messages by state; states without any are left out.
+        segments: SMS segments sent so far.
+    """
+
+    counts: Mapping[State, int]
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepCounts:
     """Progress of one step.
 
     Attributes:
         counts: messages by state; states without any are left out.
+        channels: the same by channel; people without an address have none, and are in `counts` alone.
         reasons: messages that were not sent, have not reached anybody, or wait, by reason.
         remarks: messages that were sent or delivered, by reason; they count as sent or delivered.
         segments: SMS segments sent so far.
@@ -51,6 +65,7 @@ class StepCounts:
     template: str
     state: str
     counts: Mapping[State, int]
+    channels: Mapping[str, ChannelCounts]
     reasons: Mapping[str, int]
     segments: int
     rate_per_second: float
@@ -69,17 +84,10 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     counted = await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW)
     for group in counted + await db.fetch(SQL["count_partially"], list(groups), RATE_WINDOW):
         groups[group["step_id"]].append(group)
-    in_flight = {row["step_id"]: row["n"] for row in await db.fetch(SQL["count_in_flight"], list(groups))}
-    return [_count(step, groups[step["step_id"]], in_flight.get(step["step_id"], 0)) for step in steps]
-
-
-async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Record]:
-    """Count the messages of a campaign, archived ones included, and their segments.
-
-    Returns:
-        A row for each step, channel and state: `step_id`, `channel`, `state`, `n`, `segments`.
-    """
-    return await db.fetch(SQL["count_by_channel"], campaign_id)
+    in_flight: dict[int, dict[str, int]] = {step["step_id"]: {} for step in steps}
+    for row in await db.fetch(SQL["count_in_flight"], list(groups)):
+        in_flight[row["step_id"]][row["channel"]] = row["n"]
+    return [_count(step, groups[step["step_id"]], in_flight[step["step_id"]]) for step in steps]
 
 
 async def compact_counts(db: Connection) -> int:
@@ -116,32 +124,41 @@ async def _mend(db: Connection, which: str) -> int:
     return wrong
 
 
-def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: int) -> StepCounts:
-    counts: Counter[State] = Counter()
-    reasons, remarks = Counter[str](), Counter[str]()
+def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record], in_flight: Mapping[str, int]) -> StepCounts:
+    by_channel: defaultdict[str | None, Counter[State]] = defaultdict(Counter)
+    segments, reasons, remarks = Counter[str | None](), Counter[str](), Counter[str]()
     over = step["state"] == "cancelled"
     for group in groups:
-        counts[State(group["state"])] += group["n"]
+        by_channel[group["channel"]][State(group["state"])] += group["n"]
+        segments[group["channel"]] += group["segments"]
         if group["reason"] and not (over and group["state"] == State.QUEUED):
             (remarks if State(group["state"]) in _WENT else reasons)[group["reason"]] += group["n"]
-    taken = min(in_flight, counts[State.QUEUED])  # the one may have been read a moment after the other
-    counts[State.QUEUED], counts[State.SENDING] = counts[State.QUEUED] - taken, counts[State.SENDING] + taken
-    if over:  # none of them leaves any more, and a million take minutes to be written
-        withdrawn = counts.pop(State.QUEUED)
-        counts[State.CANCELLED] += withdrawn
-        reasons[Reason.CAMPAIGN_CANCELLED] += withdrawn
+    for channel, counts in by_channel.items():
+        # the one may have been read a moment after the other
+        taken = min(in_flight.get(channel or "", 0), counts[State.QUEUED])
+        counts[State.QUEUED], counts[State.SENDING] = counts[State.QUEUED] - taken, counts[State.SENDING] + taken
+        if over:  # none of them leaves any more, and a million take minutes to be written
+            withdrawn = counts.pop(State.QUEUED)
+            counts[State.CANCELLED] += withdrawn
+            reasons[Reason.CAMPAIGN_CANCELLED] += withdrawn
+    every = sum(by_channel.values(), Counter[State]())
     age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else RATE_WINDOW
     rate = sum(group["lately"] for group in groups) / min(RATE_WINDOW, max(age, 1.0))
-    waiting = counts[State.QUEUED] + counts[State.SENDING]
+    waiting = every[State.QUEUED] + every[State.SENDING]
     left = 0.0 if not waiting or step["dated"] else waiting / rate if rate and step["state"] == "running" else None
     return StepCounts(
         step_id=step["step_id"],
         position=step["position"],
         template=step["template"],
         state=step["state"],
-        counts=dict(+counts),
+        counts=dict(+every),
+        channels={
+            channel: ChannelCounts(dict(+counts), segments[channel])
+            for channel, counts in by_channel.items()
+            if channel is not None and +counts
+        },
         reasons=dict(+reasons),
-        segments=sum(group["segments"] for group in groups),
+        segments=segments.total(),
         rate_per_second=rate,
         seconds_left=left,
         sender=step["sender"] if step["stopped"] else None,

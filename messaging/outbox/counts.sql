@@ -26,77 +26,36 @@ order by s.position;
 -- name: count_steps
 -- Messages, segments and rate by the sums, which are a few rows, whatever they count. Archived messages are totals, too.
 -- What is in flight is counted as queued there; count_in_flight says how many that is. For a region see count_partially.
-select step_id, state, reason, sum(n)::bigint as n, sum(segments)::bigint as segments,
+select step_id, channel, state, reason, sum(n)::bigint as n, sum(segments)::bigint as segments,
   coalesce(sum(sent) filter (where at > now() - $2::float8 * interval '1 second'), 0)::bigint as lately
 from message_count
 where step_id = any ($1::bigint[])
-group by step_id, state, reason
+group by step_id, channel, state, reason
 having sum(n) <> 0 or sum(segments) <> 0 or sum(sent) <> 0
 union all
-select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
+select step_id, channel, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
 
 -- name: count_in_flight
--- How many messages of each step workers have taken.
-select step_of_queue(f.queue_id) as step_id, count(*) as n
+-- How many messages of each step and channel workers have taken.
+select step_of_queue(f.queue_id) as step_id, m.channel, count(*) as n
 from in_flight f
 join message m on m.message_id = f.message_id and m.state = 'queued' -- a receipt may have come before the outcome
 where step_of_queue(f.queue_id) = any ($1::bigint[])
-group by 1;
+group by 1, 2;
 
 -- name: count_partially
 -- The same for readers who see only a part of the organisation: sums and totals count everybody, so they are not for
 -- them. For all other readers it finds nothing, and does not look.
-select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0)::bigint as segments,
+select step_id, channel, state, reason, count(*) as n, coalesce(sum(segments), 0)::bigint as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message
 where (select scope_is_partial()) and step_id = any ($1::bigint[])
-group by step_id, state, reason
+group by step_id, channel, state, reason
 union all
-select step_id, state, reason, count(*), coalesce(sum(segments), 0)::bigint, 0
+select step_id, channel, state, reason, count(*), coalesce(sum(segments), 0)::bigint, 0
 from message_archive
 where (select scope_is_partial()) and step_id = any ($1::bigint[])
-group by step_id, state, reason;
-
--- name: count_by_channel
--- Messages by channel: the sums and totals, or for readers of a part the messages themselves, as above. What is in flight
--- is counted as queued there, too. What waits of a cancelled step is being withdrawn, and leaves no more.
-with steps as materialized (
-  select step_id, state as step_state from step where campaign_id = $1
-), in_flight_now as materialized (
-  select step_of_queue(f.queue_id) as step_id, m.channel, count(*) as n
-  from in_flight f
-  join message m on m.message_id = f.message_id and m.state = 'queued'
-  where step_of_queue(f.queue_id) in (select step_id from steps)
-  group by 1, 2
-)
-select
-  step_id, channel, case when step_state = 'cancelled' and state = 'queued' then 'cancelled' else state::text end as state,
-  sum(n)::bigint as n, sum(segments)::bigint as segments
-from (
-  select step_id, channel, state, sum(n) as n, sum(segments) as segments
-  from message_count
-  where step_id in (select step_id from steps)
-  group by step_id, channel, state
-  union all
-  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
-  from message
-  where (select scope_is_partial()) and step_id in (select step_id from steps)
-  group by step_id, channel, state
-  union all
-  select step_id, channel, s.state, s.change * n, 0
-  from in_flight_now
-  cross join (values ('queued'::message_state, -1), ('sending', 1)) as s (state, change)
-  union all
-  select step_id, channel, state, n, segments from step_total where step_id in (select step_id from steps)
-  union all
-  select step_id, channel, state, count(*), coalesce(sum(segments), 0)
-  from message_archive
-  where (select scope_is_partial()) and step_id in (select step_id from steps)
-  group by step_id, channel, state
-) as counted
-join steps using (step_id)
-group by 1, 2, 3
-having sum(n) <> 0;
+group by step_id, channel, state, reason;
 
 -- name: compact_counts
 -- Folds changes of the sums together where there are many: to seconds, those older than twenty minutes to minutes, and

@@ -123,7 +123,7 @@ seen as materialized (
     end as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
-  join in_flight i on i.message_id = n.message_id and i.attempt = n.attempt
+  join in_flight i on i.message_id = n.message_id
   join message m on m.message_id = n.message_id
   left join step s on s.step_id = m.step_id
   -- messages of steps have no id here, so nothing is looked up for them
@@ -148,7 +148,7 @@ seen as materialized (
   update in_flight i
   set wire_at = clock_timestamp(), provider = n.provider, sent_from = n.sent_from
   from next n
-  where n.stopped is null and i.message_id = n.message_id and i.attempt = n.attempt
+  where n.stopped is null and i.message_id = n.message_id and i.attempt = n.attempt -- or another claim has it now
   returning i.message_id, n.confirm, n.unsubscribe
 ), stopped as materialized (
   delete from in_flight i

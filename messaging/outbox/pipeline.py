@@ -43,7 +43,7 @@ from messaging.channels.channel import (
     Unknown,
     Withheld,
 )
-from messaging.outbox.compose import Composers
+from messaging.outbox.compose import ComposedMessage, Composers
 from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcome_batch import OutcomeBatch
@@ -261,13 +261,16 @@ class Pipeline:
                     self._announcer.give_up_announced(outbound)
                 self._give_back(dispatch)
                 continue
-            outbound.still_ours = partial(self._may_leave, dispatcher_id, dispatch.composed.send_before)
+            outbound.still_ours = partial(self._may_leave, dispatcher_id, dispatch.composed)
             if isinstance(outbound, OutboundEmail):
                 outbound.following = following
             try:
                 result = await self._channel.send(outbound)
             except asyncio.CancelledError:
-                self._note_result(dispatch, Unknown("The worker stopped before an answer came."))
+                if isinstance(outbound, OutboundEmail) and not dispatch.composed.may_have_left:
+                    announced.append(dispatch)  # the relay has its envelope at most
+                else:
+                    self._note_result(dispatch, Unknown("The worker stopped before an answer came."))
                 self._give_back(*announced)
                 raise
             except Exception as error:  # a channel must not raise: whatever the error, the message may have left
@@ -275,9 +278,12 @@ class Pipeline:
                 result = Unknown(repr(error)[:200])
             self._note_result(dispatch, result)
 
-    def _may_leave(self, dispatcher_id: int, send_before: datetime | None) -> bool:
+    def _may_leave(self, dispatcher_id: int, composed: ComposedMessage) -> bool:
         """Look once more, right before a message is written: is it still this worker's, and in time?"""
-        return self._heartbeat.holds(dispatcher_id) and (send_before is None or self._runtime.clock() < send_before)
+        in_time = composed.send_before is None or self._runtime.clock() < composed.send_before
+        may_leave = self._heartbeat.holds(dispatcher_id) and in_time
+        composed.may_have_left |= may_leave
+        return may_leave
 
     def _note_result(self, dispatch: Dispatch, result: SendResult) -> None:
         if isinstance(result, Withheld):

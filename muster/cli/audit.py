@@ -18,6 +18,7 @@ from core.spec_errors import names_instead, near_miss
 from muster.cli.audit_rows import AuditNames, find_names, lines_of, subjects_of, to_json
 from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun
+from muster.cli.numbers import ROW
 from muster.cli.options import json_option, limit_option
 from muster.cli.output import json_text, print_json
 from muster.cli.session import open_session, run
@@ -46,7 +47,7 @@ def command() -> None:
 )
 @click.option("--since", type=MOMENT, metavar="TIME", help="Only from this time on.")
 @click.option("--until", type=MOMENT, metavar="TIME", help="Only before this time.")
-@click.option("--before", type=click.IntRange(min=1), metavar="NUMBER", help="The next page: rows before this number.")
+@click.option("--before", type=ROW, metavar="NUMBER", help="The next page: rows before this number.")
 @limit_option(100)
 @json_option
 def list_(

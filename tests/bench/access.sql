@@ -54,13 +54,13 @@ from person cross join generate_series(1, 3) as n;
 
 -- name: progress_by_hand
 -- How their messages stand, cut by hand.
-select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
+select step_id, channel, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message m
 where step_id = any ($1::bigint[]) and exists (
   select from person p where p.person_id = m.person_id and p.unit_id = any ($3::bigint[])
 )
-group by step_id, state, reason;
+group by step_id, channel, state, reason;
 
 -- name: settle
 -- As autovacuum leaves them.

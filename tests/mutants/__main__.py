@@ -33,7 +33,7 @@ ASKED: Final = tuple(
     f"tests/integration/messaging/{name}"
     for name in (
         "test_eligibility.py", "test_claim.py", "test_consent.py", "test_claim_checks.py", "test_counts.py",
-        "test_receipts_beside_workers.py",
+        "test_receipts_beside_workers.py", "test_claim_edges.py",
     )
 )  # fmt: skip
 CLOCKS: Final = "first_open_moment or whatever_it_does"

@@ -222,8 +222,8 @@ MUTANTS: Final = (
         ),
         (
             "an older attempt goes on the wire",
-            "i.message_id = n.message_id and i.attempt = n.attempt\n  join message",
-            "i.message_id = n.message_id\n  join message",
+            "i.message_id = n.message_id and i.attempt = n.attempt -- or",
+            "i.message_id = n.message_id -- or",
         ),
         ("a worker that was declared gone sends", "select c.gone_at is null from", "select true from"),
         ("a cancelled campaign is sent", "when step_state = 'cancelled' then", "when false then"),

@@ -41,6 +41,12 @@ OUTLOOK = (
     "To: amy@member.example.org\nSubject: Amy, have you posted your ballot paper?\n"
 )
 POINTER = "See my answer below"
+PRESSED = (
+    "Have you voted yet?\nDear Amy,\n\nThe ballot on pay is open until Friday, and every vote counts this time.\n\n"
+    "Tell us with one press:\n\nI have voted: https://link.invalid/\nNot yet: https://link.invalid/\n"
+    "I have no ballot paper: https://link.invalid/\n\nIn solidarity,\nYour Union"
+)
+"""An email with buttons, as text."""
 OWN = [
     "Not yet voted", "not yet posted", "Not yet done", "not yet sent", "Not yet returned", "2 not yet posted it",
     "I've not yet voted", "We never voted", "have you voted", "Posted it this morning", "I have no ballot paper",
@@ -202,17 +208,20 @@ class Told:
         return self.read != self.alone and self.read in {"voted", "opt_out"}
 
 
-def told(case: Case, step: int = 1, first: int = 0) -> Iterator[Told]:
-    """Read an answer in all places, or in each so many of them, beginning with one."""
+def told(case: Case, step: int = 1, first: int = 0, *, only: str | None = None) -> Iterator[Told]:
+    """Read an answer in all places, or in each so many of them, beginning with one, or in a single one by its name."""
     menu = case.menu or MENU
     email_alone = classify_reply(own_words(case.text, {"amy"})).reading
     places = [(True, *place) for place in text_replies(case.text)]
     places += [(False, *place) for place in email_replies(case.text)]
-    for is_text, what, text, sent in places[first % step :: step]:
+    for is_text, place, text, sent in places[first % step :: step]:
+        what = f"{'text' if is_text else 'email'}: {place}"
+        if only not in {None, what}:
+            continue
         if is_text:
             alone = classify_reply(case.text, menu, sent).reading
-            yield Told(f"text: {what}", text, alone, classify_reply(text, menu, sent).reading)
+            yield Told(what, text, alone, classify_reply(text, menu, sent).reading)
         else:
             pointed = text.startswith(POINTER)
             alone = classify_reply(own_words(f"{POINTER}\n\n{case.text}", {"amy"})).reading if pointed else email_alone
-            yield Told(f"email: {what}", text, alone, classify_reply(own_words(text, {"amy"}, sent)).reading)
+            yield Told(what, text, alone, classify_reply(own_words(text, {"amy"}, sent)).reading)

@@ -32,7 +32,7 @@ from webhooks.members.page_views import (
     suspicions,
 )
 from webhooks.members.pages import respond, respond_to_unknown_link
-from webhooks.members.paths import LINK, way_back
+from webhooks.members.paths import LINK, SLASHES, way_back
 from webhooks.members.recipient import ButtonPress, Recipient, store_press, view_page
 from webhooks.members.user_agents import classify, inconsistencies
 
@@ -55,7 +55,7 @@ def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
     return [
         web.get(f"/{LINK}", links.show),
         web.post(f"/{LINK}", links.answer),
-        web.get(f"/{{token:[^/]{{1,64}}}}/{HONEYPOT_PATH}", links.honeypot),
+        web.get(f"/{SLASHES}{{token:[^/]{{1,64}}}}/{HONEYPOT_PATH}", links.honeypot),
     ]
 
 

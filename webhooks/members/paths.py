@@ -1,7 +1,8 @@
 """Paths of members' links: which paths have the form of a link, and the relative way back from them.
 
 A link may come with characters that stood next to it where it was copied or detected: full stops, quotation marks,
-spaces, a slash and more of these behind it. The route takes all of that as `{token}`; `find_token` reads it.
+spaces, a slash and more of these behind it. The route takes all of that as `{token}`; `find_token` reads it. Who puts
+an address and a path together may double the slash between them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from aiohttp import web
 
 _PROGRAMS: Final = ("api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks")
 """First path segments that are not links of members."""
-LINK: Final = f"{{token:(?!(?:{'|'.join(_PROGRAMS)})(?:/|$))[^/]{{1,300}}(?:/(?:[^0-9A-Za-z%]|%[0-9A-Fa-f]{{2}})*)?}}"
-"""Route pattern of a member's token, with anything but letters and digits behind a slash."""
+SLASHES: Final = "{slashes:/*}"
+"""Route pattern of more slashes than one at the beginning of a path."""
+LINK: Final = (
+    "{more_slashes:/*}"
+    f"{{token:(?!(?:{'|'.join(_PROGRAMS)})(?:/|$))[^/]{{1,300}}(?:/(?:[^0-9A-Za-z%]|%[0-9A-Fa-f]{{2}})*)?}}"
+)
+"""Route pattern of a member's token, with slashes before it, and with anything but letters and digits behind one."""
 
 _MEMBERS: Final = re.compile(r"/+(?:[a-z]/+)?[^/]+(?:/[^/]*)?/*")
 

@@ -29,7 +29,7 @@ from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import Say, show, speak
-from webhooks.members.paths import LINK
+from webhooks.members.paths import LINK, SLASHES
 from webhooks.members.recipient import ButtonPress, Recipient, store_press
 from webhooks.members.user_agents import classify, inconsistencies
 
@@ -47,7 +47,7 @@ def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
         rate_limit: counts requests for unknown links.
     """
     pages = Preferences(LinkAccess(rate_limit, "preferences"))
-    return [web.get(f"/p/{LINK}", pages.show), web.post(f"/p/{LINK}", pages.change)]
+    return [web.get(f"/{SLASHES}p/{LINK}", pages.show), web.post(f"/{SLASHES}p/{LINK}", pages.change)]
 
 
 class Preferences:

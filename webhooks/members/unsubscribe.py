@@ -22,7 +22,7 @@ from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import ViewStage, new_nonce, nonce_key, record_view, use_view
 from webhooks.members.pages import respond
-from webhooks.members.paths import LINK
+from webhooks.members.paths import LINK, SLASHES
 from webhooks.members.recipient import Recipient, store_press
 from webhooks.members.user_agents import classify
 
@@ -38,7 +38,7 @@ def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
         rate_limit: counts requests for unknown links.
     """
     pages = Unsubscribe(LinkAccess(rate_limit, "unsubscribe"))
-    return [web.get(f"/u/{LINK}", pages.show), web.post(f"/u/{LINK}", pages.act)]
+    return [web.get(f"/{SLASHES}u/{LINK}", pages.show), web.post(f"/{SLASHES}u/{LINK}", pages.act)]
 
 
 class Unsubscribe:

@@ -36,10 +36,12 @@ _INSTRUCTION: Final = re.compile(
 )
 """Instructions how to answer, as only organisations write them."""
 _AND_WHY: Final = re.compile(
-    rf"(?:{_INSTRUCTION.pattern})(?:\s{{0,3}}{_DONE}\s(?:from|these|receiving|getting|our|all|future|further)\b[^.!?\n]{{0,80}})?",
+    rf"(?:{_INSTRUCTION.pattern})"
+    rf"(?:(?<=\bto)(?:\s{{1,3}}{_DONE}\s(?:from|of|these|receiving|getting|our|all|future|further)\b[^.!?\n]{{0,80}}"
+    rf"|[ \t]{{1,3}}{_DONE}\b))?",
     re.IGNORECASE,
 )
-"""Instructions with their purpose: "Reply STOP to unsubscribe from our updates"."""
+"""Instructions with their purpose: "Reply STOP to unsubscribe", and that of what."""
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _PASSAGE: Final = re.compile(
     "\u201c[^\u201d]{1,1500}(?:\u201d|$)|\u201e[^\u201c\u201d]{1,1500}(?:[\u201c\u201d]|$)|\u00ab[^\u00bb]{1,1500}(?:\u00bb|$)"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPHeloError, SMTPResponseException
 
 from core.errors import SettingsError
 from core.http.http_answers import describe_failure
+from core.sign_in_links import MASK
 from messaging.channels.channel import Refused, Retry
 from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_connection import SmtpConnection
@@ -56,8 +58,15 @@ def read_smtp_url(url: str) -> SmtpTransport:
         raise SettingsError("MUSTER_SMTP_URL has no port that is a number.", remedy=remedy) from error
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise SettingsError("MUSTER_SMTP_URL is not the address of a mail relay.", remedy=remedy)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    if unknown := sorted(query.keys() - {"starttls"}):  # one that is misspelt must not lead to less security
+        raise SettingsError(
+            f"MUSTER_SMTP_URL has a parameter that Muster does not know: {', '.join(unknown)}.", remedy=remedy
+        )
+    if parts.path not in {"", "/"} or "#" in url or port == 0:
+        raise SettingsError("MUSTER_SMTP_URL is not the address of a mail relay.", remedy=remedy)
     ways = {"never": False, "auto": True if parts.username else None, "always": True}
-    starttls = parse_qs(parts.query).get("starttls", ["auto"])[-1]
+    starttls = query.get("starttls", ["auto"])[-1]
     if starttls not in ways:
         raise SettingsError(f"MUSTER_SMTP_URL says starttls={starttls}.", remedy=remedy)
     tls = parts.scheme == "smtps"
@@ -119,9 +128,9 @@ async def connect(
     except BaseException as error:
         smtp.close()
         if isinstance(error, SMTPResponseException):
-            return result_of(error.code, error.message, _phase(error))
+            return result_of(error.code, _without_credentials(error.message, relay), _phase(error))
         if isinstance(error, SMTPException | OSError | ValueError):
-            return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
+            return Retry(Reason.NOT_REACHED, reply=_without_credentials(_words(error), relay), slow=True)
         raise
     return SmtpConnection(cast("asyncio.Transport", smtp.transport), smtp.esmtp_extensions)
 
@@ -135,6 +144,15 @@ async def _greet(smtp: SMTP) -> None:
 
 def _phase(error: SMTPResponseException) -> SmtpPhase:
     return SmtpPhase.AUTH if isinstance(error, SMTPAuthenticationError) else SmtpPhase.CONNECT
+
+
+def _without_credentials(words: str, relay: SmtpTransport) -> str:
+    """Mask our password where a relay quotes it, in clear or as AUTH sends it: its words are logged and shown."""
+    user, password = relay.username or "", relay.password or ""
+    packed = (base64.b64encode(text.encode()).decode() for text in (f"\0{user}\0{password}", password))
+    for secret in (*packed, password, quote(password, safe="")) if password else ():
+        words = words.replace(secret, MASK)
+    return words
 
 
 def _words(error: Exception) -> str:

@@ -37,6 +37,36 @@ def test_a_wrong_address_is_reported_without_its_password(url: str) -> None:
     assert "secret" not in f"{raised.value} {raised.value.remedy}"
 
 
+@pytest.mark.parametrize("url", [
+    "", "@", "redis://", "redis:///0", "redis:one", "unix://", "redis://:secret@one:99999", "redis://one:x", "redis://one/first",
+    "redis://one/-1", "redis://one?db=first", "redis://[::1", "redis://o ne", "redis://:sec#ret@one", "redis://:sec/ret@one",
+    "redis://one?ssl_cert_reqs=none", "rediss://one?ssl_cert_reqs=some", "redis://one?protocol=9",
+    "redis+sentinel://:secret@one:99999/ballot", "redis+sentinel://one/ballot?db=1",
+])  # fmt: skip
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_REDIS_URL is not an address of") as raised:
+        open_redis_pool(url)
+    assert "It looks like redis" in raised.value.remedy
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://one?foo=1&db=2", "unix:///run/redis.sock?foo", "rediss://one?max_connections=x&foo=2"]
+)
+def test_a_parameter_that_says_nothing_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"a parameter that Muster does not know: .*foo") as raised:
+        open_redis_pool(url)
+    assert "ssl_ca_certs" in raised.value.remedy
+
+
+@pytest.mark.parametrize("url", [
+    "redis://one", "REDIS://:p@ss@one:1/2", "redis://user:p%2Fss@[::1]:6379/0", "unix:///run/redis.sock?db=2", "unix://:pass@/run/r.sock",
+    "rediss://one?ssl_cert_reqs=none&ssl_ca_certs=/etc/ssl/one.pem&health_check_interval=30", "redis+sentinel://one:1,two/ballot/3",
+])  # fmt: skip
+async def test_an_address_is_taken(url: str) -> None:
+    await open_redis_pool(url).disconnect()
+
+
 def free_ports(count: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]

@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
 from core.alerts import open_alerts
 from core.runtime import Runtime, open_runtime
@@ -15,6 +17,7 @@ from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.steps import pause_steps, resume_steps
 from messaging.suppression import suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.support.mail_relay import Relay, serving
 from tests.support.outbox_rows import (
     TEMPLATE,
     add_messages,
@@ -207,3 +210,28 @@ async def test_a_template_that_runs_away_for_one_person_fails_for_them_alone(run
     async with runtime.pool.acquire() as db:
         row = await message(db, ids[1])
         assert (row["state"], row["reason"]) == ("failed", "cannot_render")
+
+
+@pytest.mark.parametrize(("holds", "state"), [
+    ("MAIL", "queued"), ("RCPT", "queued"), ("DATA", "queued"), ("BODY", "ambiguous"),
+])  # fmt: skip
+async def test_a_worker_that_is_stopped_hands_back_mails_whose_text_was_not_written(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, holds: str, state: str
+) -> None:
+    monkeypatch.setattr("messaging.outbox.pipeline.DRAIN_TIMEOUT", 0.2)
+    async with runtime.pool.acquire() as db, serving(Relay(offers=["8BITMIME"], holds=holds)) as relay:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(1))
+        told = runtime.settings.model_copy(update={"smtp_url": SecretStr(relay.url)})
+        async with open_dispatcher(replace(runtime, settings=told)) as sender:
+            run = asyncio.create_task(sender.run(until_idle=False))
+
+            async def held() -> bool:
+                return relay.count("DATA" if holds == "BODY" else holds) == 1
+
+            await until(held)
+            await asyncio.sleep(0.1)
+            sender.stop()
+            stopped = await run
+        assert (stopped.handed_back, stopped.ambiguous) == ((1, 0) if state == "queued" else (0, 1))
+        assert await states(db, step) == {state: 1}

@@ -243,6 +243,22 @@ async def test_a_password_that_is_refused_is_the_accounts_fault(context: ssl.SSL
         assert outcome.reason is Reason.ACCOUNT_REFUSED
 
 
+@pytest.mark.parametrize("quoted", [
+    b"open sesame", b"open%20sesame", base64.b64encode(b"\0user\0open sesame"), base64.b64encode(b"open sesame"),
+])  # fmt: skip
+async def test_a_relay_that_quotes_the_password_is_not_repeated(
+    context: ssl.SSLContext, ca_file: Path, quoted: bytes
+) -> None:
+    said = always({"AUTH": b"535 5.7.8 you said <" + quoted + b">, and that is wrong\r\n"})
+    async with (
+        serving(Relay(context=context, password="open sesame", answers=said)) as relay,
+        channel_to(relay.url.replace(" ", "%20"), smtp_ca_file=ca_file) as channel,
+    ):
+        refused = await channel.send(mail())
+    assert isinstance(refused, Refused)
+    assert refused.reply == "535 5.7.8 you said <••••••>, and that is wrong"
+
+
 async def test_a_password_is_not_sent_without_encryption() -> None:
     async with serving(Relay(password="secret", offers=["AUTH PLAIN LOGIN"])) as relay:
         async with channel_to(relay.url) as channel:

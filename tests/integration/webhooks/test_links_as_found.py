@@ -81,6 +81,24 @@ async def test_text_glued_before_a_link_is_ignored(ann: Recipient, client: Clien
                 assert answer.status == 200, before
 
 
+@pytest.mark.parametrize("slashes", ["//", "/////"])
+async def test_a_slash_that_is_doubled_is_ignored_and_every_link_and_button_works(
+    ann: Recipient, client: Client, slashes: str
+) -> None:
+    for path in (ann.confirm, ann.unsubscribe, ann.preferences):
+        folder, _, token = path.rpartition("/")
+        for doubled in (slashes + path.lstrip("/"), f"{folder}{slashes}{token}"):
+            here = at(client, doubled)
+            async with client.session.get(here, headers={"User-Agent": BROWSER}) as answer:
+                assert answer.status == 200, doubled
+                page = Forms(await answer.text())
+            for link in page.links:
+                async with client.session.get(here.join(URL(link, encoded=True))) as answer:
+                    assert answer.status == (404 if link.endswith("/page") else 200), link
+    async with client.session.get(at(client, slashes + "0000000000000")) as answer:
+        assert (answer.status, answer.content_type) == (404, "text/html")
+
+
 async def test_invisible_characters_within_a_token_are_ignored(ann: Recipient, client: Client) -> None:
     for hidden in ZERO_WIDTH:
         async with client.session.get(at(client, f"{ann.confirm[:6]}{hidden}{ann.confirm[6:]}")) as answer:

@@ -7,7 +7,8 @@ import pytest
 from campaigns.replies.classification import REPEATED, classify_reply
 from campaigns.replies.classification.quotation import Quotation
 from campaigns.replies.classification.rules import load_rules
-from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
+from tests.support.quotings import MENU, OUTLOOK, OWN, PRESSED, WROTE, Told, all_cases, email, text_message, told
+from tests.support.reply_cases import Case
 from webhooks.email.inbound_mail.own_words import own_words
 
 REMINDER = text_message("ballot-reminder")
@@ -39,6 +40,28 @@ def test_an_answer_says_the_same_beside_our_message_as_alone(sample: list[Told])
     assert same / len(sample) >= 0.97, [
         (told_case.what, told_case.text, told_case.read) for told_case in sample if told_case.read != told_case.alone
     ][:20]
+
+
+@pytest.mark.parametrize(("what", "own"), [
+    ("email: ballot-reminder, marked, first, below", "Not posted it yet"),
+    ("email: ballot-reminder, first, below", "No ballot paper has come to me"),
+    ("email: ballot-reminder, shown, straight below", "Posted it this morning"),
+    ("email: ballot-reminder, shown, above", "Never fear, I've voted"),
+    ("email: ballot-reminder, outlook shown, above", "3 none came"),
+    ("email: ballot-reminder, marked, last, above", "My ballot paper never came"),
+    ("email: ballot-last-days, one line, above", "I have not voted yet"),
+    ("text: ballot-last-days, sent cut, beside", "2 not yet"),
+    ("text: ballot-last-days, last, above, apart", "My ballot paper never came"),
+    ("text: ballot-reminder, last, above", "3"),
+    ("text: ballot-reminder, last, below, apart", "I've not yet voted"),
+    ("text: ballot-reminder, first, above", "3"),
+    ("text: ballot-reminder, first, above, apart", "Already voted"),
+    ("email: ballot-last-days, last, above", "No ballot paper has come to me"),
+    ("email: ballot-last-days, last, below", "I have voted"),
+])  # fmt: skip
+def test_an_answer_says_the_same_where_little_tells_it_from_ours(what: str, own: str) -> None:
+    (found,) = told(Case(own, None, ""), only=what)
+    assert found.read == found.alone != "unclear", found.text
 
 
 def words(text: str) -> str:
@@ -149,7 +172,7 @@ def test_our_footer_in_another_form_is_no_wish(footer: str, body: str) -> None:
 
 
 def test_words_stay_apart_where_our_text_between_them_is_removed() -> None:
-    assert Quotation(((3, 14),)).lines(["My ballot ... never came"]) == ["My never came"]
+    assert Quotation(((3, 14),)).lines(["My ballot ... never came", "  not  yet "]) == ["My never came", "  not  yet "]
 
 
 @pytest.mark.parametrize("text", [
@@ -177,13 +200,6 @@ def test_words_beside_or_like_ours_are_read(text: str, reading: str) -> None:
     assert classify_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
 
 
-PRESSED = (
-    "Have you voted yet?\nDear Amy,\n\nThe ballot on pay is open until Friday, and every vote counts this time.\n\n"
-    "Tell us with one press:\n\nI have voted: https://link.invalid/\nNot yet: https://link.invalid/\n"
-    "I have no ballot paper: https://link.invalid/\n\nIn solidarity,\nYour Union"
-)
-
-
 @pytest.mark.parametrize(("text", "reading"), [
     ("I have voted\nNot yet\nI have no ballot paper", "unclear"),
     ("I have voted\n\nNot yet", "unclear"),
@@ -196,6 +212,15 @@ PRESSED = (
 ])  # fmt: skip
 def test_the_links_we_offer_are_no_answer(text: str, reading: str) -> None:
     assert classify_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("I have posted my ballot paper", "voted"), ("I have posted my ballot paper\nNot yet", "unclear"),
+    ("I have posted my ballot paper\nNot yet\nYour Union", "unclear"), ("Not yet\nYour Union", "not_voted"),
+])  # fmt: skip
+def test_one_choice_of_a_list_of_ours_is_an_answer_and_two_are_none(text: str, reading: str) -> None:
+    sent = "Hi Amy\nHave you voted?\nI have posted my ballot paper\nNot yet\nYour Union"
+    assert classify_reply(text, None, (sent,)).reading == reading
 
 
 @pytest.mark.parametrize(("above", "below", "words"), [

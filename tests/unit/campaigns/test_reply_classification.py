@@ -60,6 +60,20 @@ def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) ->
     assert classify_reply(text, {"1": "voted"}).reading == "opt_out"
 
 
+@pytest.mark.parametrize(("text", "reading"), [
+    ("I have voted thanks Amy", "voted"), ("I have voted\nThanks\nAmy", "voted"),
+    ("I have voted thanks Remove", "unclear"), ("I have voted thanks Stopped", "unclear"),
+    ("I have voted\nThanks\nDelete", "unclear"), ("Thanks Stop", "opt_out"),
+])  # fmt: skip
+def test_a_word_that_may_ask_to_opt_out_is_nobodys_name(text: str, reading: str) -> None:
+    assert classify_reply(text).reading == reading
+
+
+def test_a_vote_among_very_many_words_is_seen_by_somebody() -> None:
+    assert classify_reply("I have voted" + " thanks" * 27).reading == "voted"
+    assert classify_reply("I have voted" + " thanks" * 28).reading == "unclear"
+
+
 @pytest.mark.parametrize(
     ("text", "reading", "also"),
     [

@@ -238,7 +238,8 @@ def test_https_and_inner_addresses_start(monkeypatch: pytest.MonkeyPatch, addres
     "https://vote.example.org/?a=1", "https://vote.example.org?", "https://vote.example.org/#top", "https://vote.example.org#",
     "https://vote.example.org/../other", "https://vote.example.org/a/..", "https://vote.example.org/%2e%2e/a", "https://",
     "https://user:secret@vote.example.org", "https://vote.example.org:port", "https://vote example.org",
-    "https://vote.example.org/\na", "https://[::1", "https:///path",
+    "https://vote.example.org/\na", "https://[::1", "https:///path", "https://-", "https://.example.org", "https://a..org",
+    "https://-a.org", "https://a-.org", "https://*.example.org", "https://.", "https://vote.example.org:99999",
 ])  # fmt: skip
 def test_an_address_to_which_links_cannot_be_added_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     with pytest.raises(SettingsError, match="MUSTER_PUBLIC_URL: ") as refused:

@@ -89,7 +89,10 @@ def test_a_relay_is_read_from_its_url() -> None:
     assert read_smtp_url("smtp://ann:pw@relay.test?starttls=never").start_tls is False
 
 
-@pytest.mark.parametrize("url", ["http://relay", "smtp://", "relay:25", "smtp://relay?starttls=maybe", "smtp://r:port"])
+@pytest.mark.parametrize("url", [
+    "http://relay", "smtp://", "relay:25", "smtp://relay?starttls=maybe", "smtp://r:port", "smtp://r:99999", "smtp://r:0",
+    "smtp://relay?startls=always", "smtp://relay?starttls=always&tls=1", "smtp://relay/path", "smtp://relay#1",
+])  # fmt: skip
 def test_a_wrong_relay_url_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_smtp_url(url.replace("//", "//user:hunter2@"))

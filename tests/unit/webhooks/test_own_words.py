@@ -69,6 +69,31 @@ def test_reactions_of_many_telephones_are_known(text: str) -> None:
     assert classify_reply(text, MENU).reading == "reaction"
 
 
+GMAIL = "https://www.google.com/gmail/about/?utm_source=gmail-in-product&utm_campaign=emojireactionemail#app"
+
+
+@pytest.mark.parametrize("text", [
+    "Loved an image", "Reacted 😂 to your message", "👍\n\nAmy Jones reacted via Gmail", "Liked “Ballot”",
+    f"👍 Amy Jones a réagi avec Gmail <{GMAIL}>", f"👍 Amy Jones a réagi avec Gmail\n{GMAIL}",
+])  # fmt: skip
+def test_what_only_programs_write_is_a_reaction_whatever_it_repeats(text: str) -> None:
+    for sent in ((), (TEXT,), sent_email()):
+        assert classify_reply(text, MENU, sent).reading == "reaction"
+
+
+@pytest.mark.parametrize("text", [
+    f"Voted Amy Jones, please ring me <{GMAIL}>", "Like “Reply 1 if you have voted”?", "👍 “Reply 1 to say so” ?",
+])  # fmt: skip
+def test_what_a_person_asks_or_adds_is_no_reaction(text: str) -> None:
+    assert classify_reply(text, MENU).reading != "reaction"
+
+
+def test_a_reaction_repeats_four_words_of_the_message_or_more() -> None:
+    sent = ("Stop texting me now, they say. What do you say?",)
+    assert classify_reply("Liked “Stop texting me now”", MENU, sent).reading == "reaction"
+    assert classify_reply("Liked “Stop texting me”", MENU, sent).reading != "reaction"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -144,6 +169,42 @@ def test_words_below_our_text_are_whole_however_lines_are_indented(above: str, i
     for text in (f"{above}\n{indent}see below {TEXT}\n{own}", f"{indent}{above}\n{indent}{TEXT}\n{indent}{own}"):
         assert own_text(text, (TEXT,)).text.split("\n")[-1].strip() == own
     assert classify_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == classify_reply(own).reading != "unclear"
+
+
+@pytest.mark.parametrize(("text", "own"), [
+    ("Not yet\n > I have voted", "Not yet"),
+    ("“Have you voted yet, Amy?” I have voted", "I have voted"),
+    ("I have voted “Have you voted yet, Amy?” thanks “Vote before Friday, please”", "I have voted  thanks"),
+    ("“Hi Amy, you told us “not yet”. Reply STOP to opt out” I have voted", "I have voted"),
+    ("I have voted. “Please stop texting me today”", "I have voted."),
+    ("I said “Please stop texting me”", "I said “Please stop texting me”"),
+    ("Thanks\n\nReply STOP to opt out of these texts from us\n\nI have voted", "Thanks\n\nI have voted"),
+])  # fmt: skip
+def test_words_of_others_are_left_out_although_the_message_is_unknown(text: str, own: str) -> None:
+    found = own_text(text)
+    assert (found.text, found.doubtful) == (own, False)
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("Reply STOP to opt out", "unclear"), ("I have voted. Text STOP to opt out.", "unclear"),
+    ("I have voted. Text STOP to unsubscribe", "unclear"), ("I have voted\nReply STOP to end", "unclear"),
+    ("Voted. Reply STOP to opt out of these texts", "unclear"),
+    ("Voted. Reply STOP to\nunsubscribe from our updates", "unclear"),
+    ("I have voted. Please reply\n\nSTOP to opt out", "unclear"), ("Reply:\n\nSTOP to opt out", "unclear"),
+    ("I have voted\n\nReply STOP to opt out of texts", "unclear"),
+    ("I have voted\n\nReply STOP to opt out of our texts", "voted"),
+    ("Reply STOP to opt out\nstop", "opt_out"), ("Reply STOP to\nstop", "opt_out"),
+    ("To opt out reply STOP\nstop", "opt_out"), ("To opt out, reply STOP\nstop these texts", "opt_out"),
+    ("To opt out, reply STOP\nOpt out of all texts", "opt_out"), ("Stop texting me. Text STOP to opt out", "opt_out"),
+    ("Please stop texting me. Please reply\n\nSTOP to opt out", "opt_out"),
+])  # fmt: skip
+def test_an_instruction_of_an_unknown_message_is_no_wish_and_hides_none(text: str, reading: str) -> None:
+    assert classify_reply(text, MENU).reading == reading
+
+
+def test_beside_an_instruction_their_own_words_are_kept_as_doubtful() -> None:
+    own = own_text("Stop texting me. Text STOP to unsubscribe")
+    assert (own.text, own.repeats, own.doubtful) == ("Stop texting me.", True, True)
 
 
 @pytest.mark.parametrize(("text", "right"), given_in("replies_repeated.tsv"))
